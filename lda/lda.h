@@ -1,0 +1,57 @@
+/* lda/lda.h - deliver one message to its recipients
+ *
+ *   lda_resolve()   at RCPT: whose mailbox is it, may it receive?
+ *   lda_deliver()   after the data: stage every copy, commit, publish, commit
+ *
+ * Used by lmtp/session.c for `lodged` and by deliver.c. An Lda lives as long as
+ * its process and holds what is opened once: configuration, map, log.
+ */
+#ifndef LODGE_LDA_LDA_H
+#define LODGE_LDA_LDA_H
+
+#include "lodge.h"
+#include "lda/config.h"
+#include "lda/envelope.h"
+#include "lda/log.h"
+#include "lda/message.h"
+#include "lda/outcome.h"
+
+typedef struct Lda Lda;
+
+/* config and log are borrowed for the life of the result. The map is opened
+ * at the first lda_resolve(), and again after a failure: a broken map is a
+ * temporary failure of each delivery, not a reason not to start. */
+Lda *lda_new(const LdaConfig *config, Log *log);
+void lda_free(Lda *lda); /* NULL is fine */
+
+/* Host name for greetings, Received and file names. Lives as long as lda. */
+const char *lda_hostname(const Lda *lda);
+
+/* Message for one transaction, with the configured spool and limits. */
+Message *lda_message_new(const Lda *lda);
+
+/* Looks address up. Returns a recipient for the envelope, or NULL with the
+ * refusal in *outcome_out. The caller logs a refusal with lda_log_refusal(). */
+LdaRecipient *lda_resolve(Lda *lda, const char *address, LdaOutcome **outcome_out);
+
+/* A new transaction id: short, unique across processes and time, [0-9A-Za-z]. */
+char *lda_transaction_id(Lda *lda);
+
+/* Delivers the finished message to every recipient of the envelope. Returns one
+ * LdaOutcome for each, in their order; never fewer. Each is logged. Equal
+ * recipients get one copy and the same outcome. failure, when not NULL, is why
+ * the message could not be received (message_finish()): every recipient gets it. */
+GPtrArray *lda_deliver(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope,
+                       Message *message, const GError *failure);
+
+/* Logs a recipient that was refused before there was a message. */
+void lda_log_refusal(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope,
+                     const char *address, const LdaOutcome *outcome);
+
+/* Opens the Maildir of a mailbox and gives its absolute paths; for `lodge map
+ * resolve` and the sweep of old files in tmp/. Fails with LDA_ERROR or CONFIG_ERROR. */
+bool lda_mailbox_paths(const LdaConfig *config, const Mailbox *mailbox, char **home_out,
+                       char **maildir_out, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lda, lda_free)
+#endif

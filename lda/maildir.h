@@ -1,0 +1,99 @@
+/* lda/maildir.h - Maildir++ on disk: folders, names, staging and publishing
+ *
+ * A copy is staged whole in tmp/, made durable by the caller (commit.h), then
+ * published by a rename into new/, or into cur/ when it carries flags. Nothing
+ * partial is ever visible to a reader. See the Maildir specification, Courier's
+ * Maildir++ extension, and Dovecot's maildir format for ",S=" and ",W=".
+ */
+#ifndef LODGE_LDA_MAILDIR_H
+#define LODGE_LDA_MAILDIR_H
+
+#include "lodge.h"
+#include "lda/message.h"
+
+/* ---- names: pure, no I/O ------------------------------------------------ */
+
+/* Identity of this process in file names; the clock is passed in at each use. */
+typedef struct {
+    char *host; /* '/' and ':' already written as \057 and \072 */
+    pid_t pid;
+    guint64 sequence; /* next Q; starts at a random number */
+    gint64 last_us;   /* latest time used: names stay unique when the clock steps back */
+} MaildirNamer;
+
+void maildir_namer_init(MaildirNamer *namer, const char *host, pid_t pid, guint64 first_sequence);
+void maildir_namer_clear(MaildirNamer *namer);
+
+/* "seconds.M<us>P<pid>Q<n>.<host>,S=<size>,W=<virtual_size>" for the time now_us
+ * (microseconds since the epoch). */
+char *maildir_name_new(MaildirNamer *namer, gint64 now_us, guint64 size, guint64 virtual_size);
+
+typedef struct {
+    char separator;     /* of folder names as the user sees them: '.' or '/' */
+    const char *prefix; /* namespace prefix to strip, e.g. "INBOX."; "" for none; borrowed */
+} MaildirLayout;
+
+/* Directory name of a folder: "Lists/ietf" -> ".Lists.ietf" in modified UTF-7
+ * (RFC 3501 section 5.1.3); "INBOX" in any case -> "". Fails with
+ * LDA_ERROR_BAD_FOLDER on an empty level, "/" or "." where they are not the
+ * separator, "..", control characters, invalid UTF-8, or a name over 255 octets. */
+char *maildir_folder_to_directory(const MaildirLayout *layout, const char *folder, GError **error);
+
+/* ---- one mailbox, open for one delivery --------------------------------- */
+
+typedef struct Maildir Maildir;
+
+/* Opens the Maildir at the absolute path, creating it (and missing parents
+ * below root, never root itself) with the mode of its parent, durably. Fails
+ * with G_FILE_ERROR; the message names the path, and on EACCES the uid, gid and
+ * mode in the way. */
+Maildir *maildir_open(const char *path, const char *root, const MaildirLayout *layout,
+                      GError **error);
+void maildir_free(Maildir *maildir); /* NULL is fine */
+
+typedef enum {
+    MAILDIR_CREATE_FOLDER = 1 << 0, /* make it if missing, and subscribe */
+    MAILDIR_GZIP = 1 << 1,          /* store compressed; S= and W= stay uncompressed */
+} MaildirStageFlags;
+
+/* What to store, beside the message itself. */
+typedef struct {
+    const char *folder;          /* as the user names it; NULL or "INBOX" */
+    const char *headers;         /* prepended, LF line ends, may be "" */
+    const char *flags;           /* of "DFPRST", ascending; "" and no keywords: new/ */
+    const char *const *keywords; /* NULL-terminated, or NULL */
+    MaildirStageFlags stage_flags;
+    int gzip_level; /* 1 to 9 */
+    gint64 now_us;
+} MaildirCopyOptions;
+
+typedef struct MaildirCopy MaildirCopy;
+
+/* Writes the copy into tmp/ of the folder; not yet durable, not yet visible.
+ * Fails with G_FILE_ERROR (G_FILE_ERROR_NOENT: the folder does not exist and was
+ * not to be created) or LDA_ERROR_BAD_FOLDER. A failure leaves nothing behind. */
+MaildirCopy *maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
+                           const MaildirCopyOptions *options, GError **error);
+
+int maildir_copy_fd(const MaildirCopy *copy);             /* the staged file, for commit_sync() */
+int maildir_copy_directory_fd(const MaildirCopy *copy);   /* new/ or cur/, for commit_sync() */
+const char *maildir_copy_path(const MaildirCopy *copy);   /* where it lies once published */
+const char *maildir_copy_folder(const MaildirCopy *copy); /* "INBOX", "Lists.ietf" */
+
+/* Renames the copy from tmp/ to its place. Never replaces a file. */
+bool maildir_publish(MaildirCopy *copy, GError **error);
+
+/* Takes back what was published, when its directory could not be made durable:
+ * the recipient will be told "later", so the copy must not stay. */
+void maildir_withdraw(MaildirCopy *copy);
+
+/* Removes a copy that was staged and not published, and frees it; NULL is fine. */
+void maildir_copy_free(MaildirCopy *copy);
+
+/* Removes files in tmp/ of every folder that are older than 36 hours; returns how many. */
+#define MAILDIR_TMP_AGE_S (36 * 3600)
+unsigned maildir_clean_tmp(Maildir *maildir, gint64 now_us);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Maildir, maildir_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(MaildirCopy, maildir_copy_free)
+#endif

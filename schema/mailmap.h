@@ -1,0 +1,86 @@
+/* schema/mailmap.h - whose mailbox is this address?
+ *
+ * The map is an SQLite file that Postfix and Dovecot read too. This module is
+ * the only code that issues SQL on it. The delivery side opens it read-only and
+ * asks one question, mailmap_lookup(); the administrator's side opens it for
+ * writing and adds, changes and removes rows (schema/mapedit.h).
+ *
+ * An address is folded before it is compared: the domain to its lower-case
+ * A-label form (UTS #46, so that a U-label finds the same row), the local part
+ * to lower case (NFC) unless fold_local_part is off. Looked for are the full
+ * address, then the address without its detail, then the catch-all "@domain".
+ */
+#ifndef LODGE_SCHEMA_MAILMAP_H
+#define LODGE_SCHEMA_MAILMAP_H
+
+#include "lodge.h"
+
+typedef struct Mailmap Mailmap;
+
+#define MAILMAP_ERROR mailmap_error_quark()
+GQuark mailmap_error_quark(void);
+typedef enum {
+    MAILMAP_ERROR_UNKNOWN_ADDRESS, /* no such row: permanent */
+    MAILMAP_ERROR_INACTIVE,        /* the user or its domain is switched off: permanent */
+    MAILMAP_ERROR_BAD_ADDRESS,     /* not an address at all: permanent */
+    MAILMAP_ERROR_BAD_ROW,         /* the row is nonsense (home with "..", negative quota) */
+    MAILMAP_ERROR_UNAVAILABLE,     /* locked, missing, unreadable or damaged; names the file and the
+                                      cause */
+    MAILMAP_ERROR_SCHEMA,  /* wrong version, or mailbox_query lacks a column or does not compile */
+    MAILMAP_ERROR_EXISTS,  /* add: the row is there already */
+    MAILMAP_ERROR_MISSING, /* set, remove: there is no such row */
+    MAILMAP_ERROR_REFUSED, /* a constraint of the schema forbids it; the message says which */
+} MailmapError;
+
+/* All strings are borrowed for the life of the Mailmap. */
+typedef struct {
+    const char *path;                /* the SQLite file */
+    const char *preset;              /* "lodge", "tutorial", "postfixadmin", "iredmail" */
+    const char *mailbox_query;       /* NULL or "": the preset's own query */
+    const char *recipient_delimiter; /* "" for none; each character of it delimits, as in Postfix */
+    bool fold_local_part;
+    unsigned busy_timeout_ms; /* how long to wait for a lock before MAILMAP_ERROR_UNAVAILABLE */
+} MailmapOptions;
+
+typedef enum {
+    MAILMAP_MATCH_ADDRESS,        /* the full address has a row */
+    MAILMAP_MATCH_WITHOUT_DETAIL, /* "ana" of "ana+lists" */
+    MAILMAP_MATCH_CATCH_ALL,      /* "@domain" */
+} MailmapMatch;
+
+/* One mailbox as the map describes it. NULL strings and -1 mean that neither
+ * the row nor its domain says anything: the configuration's default holds. */
+typedef struct {
+    char *address; /* as looked up, folded, detail included */
+    char *user;    /* key of the row: "ana@example.org" or "@example.org"; Dovecot's %u */
+    char *detail;  /* "lists" of "ana+lists"; NULL without one or when the full address matched */
+    char *home;    /* absolute, or relative to [mail] root; %u %n %d unexpanded */
+    char *maildir; /* absolute, or relative to home; %u %n %d %h unexpanded */
+    char *sieve;   /* path of the active script, as maildir */
+    gint64 uid;
+    gint64 gid;
+    guint64 quota_bytes;    /* 0: no limit */
+    guint64 quota_messages; /* 0: no limit */
+    MailmapMatch match;
+} Mailbox;
+
+/* Opens the map read-only and prepares (and so checks) the mailbox query.
+ * Fails with UNAVAILABLE or SCHEMA. */
+Mailmap *mailmap_open(const MailmapOptions *options, GError **error);
+void mailmap_close(Mailmap *map); /* NULL is fine */
+
+/* Finds the mailbox of address ("local@domain", without brackets; the local
+ * part may be a quoted string). Follows a map that was replaced by a new file.
+ * Fails with any of the first six errors. */
+Mailbox *mailmap_lookup(Mailmap *map, const char *address, GError **error);
+void mailbox_free(Mailbox *mailbox); /* NULL is fine */
+
+/* Folds address as described at the top. Fails with BAD_ADDRESS. */
+char *mailmap_fold_address(const char *address, bool fold_local_part, GError **error);
+
+/* Folds a domain name alone. Fails with BAD_ADDRESS. */
+char *mailmap_fold_domain(const char *domain, GError **error);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Mailmap, mailmap_close)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Mailbox, mailbox_free)
+#endif
