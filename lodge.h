@@ -47,8 +47,7 @@ lodge_steal_fd(int *fd)
 /* Sets error (domain G_FILE_ERROR, code from errno) to "cannot <what>: <why>",
  * where <what> is the formatted text and <why> strerror(errno). Always returns
  * false, so that a failing call can be left with `return lodge_set_errno(...)`. */
-G_GNUC_PRINTF(2, 3)
-static inline bool
+__attribute__((format(printf, 2, 3))) static inline bool
 lodge_set_errno(GError **error, const char *format, ...)
 {
     int saved = errno;
