@@ -14,7 +14,7 @@
 #include "quota/quota.h"
 #include "schema/mailmap.h"
 
-G_DEFINE_QUARK(lodge - lda - error, lda_error)
+G_DEFINE_QUARK(lodge_lda_error, lda_error)
 
 /* What is known to be permanent, and the temporary failures that have a better
  * status than "4.3.0 something here does not work". Whatever is not here is

@@ -1,7 +1,7 @@
 /* quota/quota.c - is there room in this mailbox? See quota.h. */
 #include "quota/quota.h"
 
-G_DEFINE_QUARK(lodge - quota - error, quota_error)
+G_DEFINE_QUARK(lodge_quota_error, quota_error)
 
 bool
 quota_check_size(const QuotaLimits *limits, guint64 size, GError **error)

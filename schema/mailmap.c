@@ -1,7 +1,7 @@
 /* schema/mailmap.c - whose mailbox is this address? See mailmap.h. */
 #include "schema/mailmap.h"
 
-G_DEFINE_QUARK(lodge - mailmap - error, mailmap_error)
+G_DEFINE_QUARK(lodge_mailmap_error, mailmap_error)
 
 void
 mailbox_free(Mailbox *mailbox)
