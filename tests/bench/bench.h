@@ -1,0 +1,97 @@
+/* tests/bench/bench.h - what the three measuring programs share
+ *
+ * lmtp_load.c, pipe_load.c and raw_limit.c each run for a number of seconds and
+ * print one JSON line that tests/bench/run reads. Each is a program of one file,
+ * so what they have in common is inline here.
+ */
+#ifndef LODGE_TESTS_BENCH_BENCH_H
+#define LODGE_TESTS_BENCH_BENCH_H
+
+#include "lodge.h"
+
+#include <sys/resource.h>
+
+/* Says what went wrong and ends the program: a measurement with a fault in it is worth nothing. */
+G_GNUC_PRINTF(1, 2)
+G_GNUC_NORETURN static inline void
+bench_die(const char *format, ...)
+{
+    int saved = errno;
+    va_list args;
+
+    va_start(args, format);
+    g_autofree char *what = g_strdup_vprintf(format, args);
+    va_end(args);
+    fprintf(stderr, "%s: %s (%s)\n", g_get_prgname(), what, g_strerror(saved));
+    exit(1);
+}
+
+/* Parses the options or ends the program with GLib's complaint. */
+static inline void
+bench_parse_options(const GOptionEntry *entries, const char *summary, int *argc, char ***argv)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_set_summary(context, summary);
+    g_option_context_set_strict_posix(context, TRUE); /* options after "--" are the command's */
+    if (!g_option_context_parse(context, argc, argv, &error)) {
+        fprintf(stderr, "%s: %s\n", g_get_prgname(), error->message);
+        exit(2);
+    }
+}
+
+/* User and system time in microseconds of this process (RUSAGE_SELF) or of those it waited for. */
+static inline gint64
+bench_cpu_us(int who)
+{
+    struct rusage usage;
+
+    (void)getrusage(who, &usage);
+    return ((gint64)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * G_USEC_PER_SEC +
+           usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+/* A message of about size octets with CRLF (LMTP) or LF line ends. */
+static inline GString *
+bench_message(guint64 size, const char *line_end)
+{
+    GString *message = g_string_new(NULL);
+
+    g_string_printf(message,
+                    "Date: Mon, 4 Mar 2024 10:11:12 +0000%sFrom: Bench <bench@example.net>%s"
+                    "To: Users <users@example.org>%sSubject: a message of %" G_GUINT64_FORMAT
+                    " octets%sMessage-ID: <bench@example.net>%s%s",
+                    line_end, line_end, line_end, size, line_end, line_end, line_end);
+    while (message->len < size)
+        g_string_append_printf(message, "%06zu the quick brown fox jumps over the lazy dog%s",
+                               message->len, line_end);
+    return message;
+}
+
+static inline int
+bench_compare_us(gconstpointer a, gconstpointer b)
+{
+    gint64 left = *(const gint64 *)a, right = *(const gint64 *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* ", \"p50_ms\": …, \"p99_ms\": …, \"max_ms\": …" of latencies (gint64 microseconds, sorted here).
+ */
+static inline char *
+bench_percentiles(GArray *latencies)
+{
+    double at[3] = {0, 0, 0};
+    static const double rank[3] = {0.50, 0.99, 1.0};
+
+    g_array_sort(latencies, bench_compare_us);
+    for (int i = 0; i < 3 && latencies->len > 0; i++)
+        at[i] =
+            (double)g_array_index(latencies, gint64, (guint)(rank[i] * (latencies->len - 1))) / 1e3;
+    return g_strdup_printf(", \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"max_ms\": %.2f", at[0], at[1],
+                           at[2]);
+}
+
+#endif

@@ -1,0 +1,364 @@
+/* tests/bench/lmtp_load.c - sends mail by LMTP as fast as it is taken
+ *
+ * N connections in one process with epoll(7), each a small state machine that
+ * behaves as Postfix's lmtp(8) does: MAIL, all RCPT and DATA in one write, the
+ * message when their replies are there, and the next transaction on the same
+ * connection when every recipient has its reply:
+ *
+ *   GREETING -> LHLO -> ENVELOPE -> BODY -> ENVELOPE -> …
+ *
+ * A recipient counts as a delivery only when its reply after the data is 2xx;
+ * anything else is an error and shown. Lost connections are errors as well, and
+ * are opened again.
+ */
+#include "tests/bench/bench.h"
+
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static char *address, *recipient_pattern;
+static int connections = 1, recipients = 1, users = 400, size = 4096, transactions, reuse;
+static double seconds = 2;
+
+static const GOptionEntry options[] = {
+    {"to", 0, 0, G_OPTION_ARG_STRING, &address, "unix:PATH or inet:IPV4:PORT", "ADDRESS"},
+    {"connections", 'c', 0, G_OPTION_ARG_INT, &connections, "connections at once", "N"},
+    {"recipients", 'r', 0, G_OPTION_ARG_INT, &recipients, "recipients of each message", "N"},
+    {"users", 0, 0, G_OPTION_ARG_INT, &users, "recipients to take in turn", "N"},
+    {"recipient", 0, 0, G_OPTION_ARG_STRING, &recipient_pattern,
+     "address, # is the user's number (user#@example.org)", "PATTERN"},
+    {"size", 's', 0, G_OPTION_ARG_INT, &size, "octets of the message", "N"},
+    {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &seconds, "how long", "S"},
+    {"transactions", 'n', 0, G_OPTION_ARG_INT, &transactions, "stop after so many", "N"},
+    {"reuse", 0, 0, G_OPTION_ARG_INT, &reuse, "transactions on a connection (0: no limit)", "N"},
+    {NULL},
+};
+
+typedef enum { GREETING, LHLO, ENVELOPE, BODY, CLOSED } State;
+
+typedef struct {
+    int fd;
+    State state;
+    GString *in;        /* replies, as far as read */
+    const GString *out; /* being sent: envelope or message */
+    size_t out_sent;
+    bool is_waiting; /* for room to send */
+    GString *envelope;
+    int replies;  /* seen in this state */
+    int accepted; /* recipients, in this transaction */
+    int done;     /* transactions on this connection */
+    gint64 started_us;
+} Connection;
+
+typedef struct {
+    int epoll_fd;
+    GString *message;
+    GArray *latencies; /* gint64, microseconds a transaction */
+    gint64 end_us;
+    gint64 deliveries;
+    int started, errors, user;
+    char *first_error;
+} Load;
+
+static void
+note_error(Load *load, const char *text, int count)
+{
+    load->errors += count;
+    if (load->first_error == NULL) {
+        load->first_error = g_strdup(text);
+        g_strdelimit(g_strchomp(load->first_error), "\"\\\r\n", '\'');
+    }
+}
+
+static int
+connect_to(const char *to)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct sockaddr_in remote = {.sin_family = AF_INET};
+    g_auto(GStrv) parts = g_strsplit(to, ":", 3);
+    bool is_unix = g_strcmp0(parts[0], "unix") == 0;
+    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result;
+
+    if (is_unix) {
+        g_strlcpy(local.sun_path, to + strlen("unix:"), sizeof local.sun_path);
+        result = connect(fd, (struct sockaddr *)&local, sizeof local);
+    } else {
+        if (g_strv_length(parts) != 3 || inet_pton(AF_INET, parts[1], &remote.sin_addr) != 1)
+            bench_die("%s is neither unix:PATH nor inet:IPV4:PORT", to);
+        remote.sin_port = htons((uint16_t)g_ascii_strtoull(parts[2], NULL, 10));
+        result = connect(fd, (struct sockaddr *)&remote, sizeof remote);
+    }
+    if (result != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+        bench_die("cannot connect to %s", to);
+    return fd;
+}
+
+static void
+watch(Load *load, Connection *connection, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = connection};
+
+    if (epoll_ctl(load->epoll_fd, operation, connection->fd, &event) != 0)
+        bench_die("epoll_ctl");
+}
+
+static void
+connection_open(Load *load, Connection *connection)
+{
+    connection->fd = connect_to(address);
+    connection->state = GREETING;
+    connection->replies = connection->done = 0;
+    connection->is_waiting = false;
+    g_string_truncate(connection->in, 0);
+    watch(load, connection, EPOLL_CTL_ADD, EPOLLIN);
+}
+
+static void
+connection_shut(Connection *connection)
+{
+    lodge_close(&connection->fd); /* leaves the epoll set with its last descriptor */
+    connection->state = CLOSED;
+}
+
+static void
+connection_lost(Load *load, Connection *connection, const char *why)
+{
+    note_error(load, why, connection->state == BODY ? connection->accepted : recipients);
+    connection_shut(connection);
+    if (load->errors > 1000)
+        bench_die("too many errors, the first: %s", load->first_error);
+    if (g_get_monotonic_time() < load->end_us)
+        connection_open(load, connection);
+}
+
+static void
+connection_flush(Load *load, Connection *connection)
+{
+    const GString *out = connection->out;
+    ssize_t n = send(connection->fd, out->str + connection->out_sent,
+                     out->len - connection->out_sent, MSG_NOSIGNAL);
+
+    if (n > 0)
+        connection->out_sent += (size_t)n;
+    bool is_short = connection->out_sent < out->len;
+    if (is_short != connection->is_waiting)
+        watch(load, connection, EPOLL_CTL_MOD, is_short ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    connection->is_waiting = is_short;
+}
+
+static void
+connection_send(Load *load, Connection *connection, const GString *out, State next)
+{
+    connection->out = out;
+    connection->out_sent = 0;
+    connection->replies = 0;
+    connection->state = next;
+    connection_flush(load, connection);
+}
+
+static bool
+is_over(const Load *load)
+{
+    if (transactions > 0)
+        return load->started >= transactions;
+    return g_get_monotonic_time() >= load->end_us;
+}
+
+static void
+start_transaction(Load *load, Connection *connection)
+{
+    g_auto(GStrv) parts = g_strsplit(recipient_pattern, "#", 2);
+
+    g_string_assign(connection->envelope, "MAIL FROM:<bench@example.net>");
+    g_string_append_printf(connection->envelope, " SIZE=%zu\r\n", load->message->len);
+    for (int i = 0; i < recipients; i++)
+        g_string_append_printf(connection->envelope, "RCPT TO:<%s%d%s>\r\n", parts[0],
+                               load->user++ % users, parts[1] != NULL ? parts[1] : "");
+    g_string_append(connection->envelope, "DATA\r\n");
+    load->started++;
+    connection->accepted = 0;
+    connection->started_us = g_get_monotonic_time();
+    connection_send(load, connection, connection->envelope, ENVELOPE);
+}
+
+static void
+next_transaction(Load *load, Connection *connection)
+{
+    static const GString quit = {.str = (char *)"QUIT\r\n", .len = 6};
+    bool over = is_over(load);
+
+    if (!over && (reuse == 0 || connection->done < reuse)) {
+        start_transaction(load, connection);
+        return;
+    }
+    connection_send(load, connection, &quit, CLOSED);
+    connection_shut(connection);
+    if (!over)
+        connection_open(load, connection);
+}
+
+static void
+on_envelope_reply(Load *load, Connection *connection, const char *line)
+{
+    int index = connection->replies++;
+
+    if (index > 0 && index <= recipients) {
+        if (line[0] == '2')
+            connection->accepted++;
+        else
+            note_error(load, line, 1);
+    } else if (index > recipients && line[0] == '3') {
+        connection_send(load, connection, load->message, BODY);
+    } else if (line[0] != '2') {
+        connection_lost(load, connection, line);
+    }
+}
+
+static void
+on_body_reply(Load *load, Connection *connection, const char *line)
+{
+    connection->replies++;
+    if (line[0] == '2')
+        load->deliveries++;
+    else
+        note_error(load, line, 1);
+    if (connection->replies < connection->accepted)
+        return;
+    gint64 latency_us = g_get_monotonic_time() - connection->started_us;
+
+    g_array_append_val(load->latencies, latency_us);
+    connection->done++;
+    next_transaction(load, connection);
+}
+
+static void
+on_reply(Load *load, Connection *connection, const char *line)
+{
+    static const GString lhlo = {.str = (char *)"LHLO bench.example.net\r\n", .len = 24};
+
+    switch (connection->state) {
+    case GREETING:
+        if (line[0] == '2')
+            connection_send(load, connection, &lhlo, LHLO);
+        else
+            connection_lost(load, connection, line);
+        break;
+    case LHLO:
+        next_transaction(load, connection);
+        break;
+    case ENVELOPE:
+        on_envelope_reply(load, connection, line);
+        break;
+    case BODY:
+        on_body_reply(load, connection, line);
+        break;
+    case CLOSED:
+        break;
+    }
+}
+
+/* Takes whole lines off the buffer; only the last line of a reply counts. */
+static void
+on_input(Load *load, Connection *connection)
+{
+    char *end;
+    int fd = connection->fd;
+
+    while (connection->fd == fd && (end = strstr(connection->in->str, "\r\n")) != NULL) {
+        size_t length = (size_t)(end - connection->in->str);
+        g_autofree char *line = g_strndup(connection->in->str, length);
+
+        g_string_erase(connection->in, 0, (gssize)length + 2);
+        if (length >= 3 && line[3] != '-')
+            on_reply(load, connection, line);
+    }
+}
+
+static void
+on_event(Load *load, Connection *connection, uint32_t events)
+{
+    char buffer[16384];
+
+    if (connection->state == CLOSED)
+        return;
+    if (events & EPOLLOUT)
+        connection_flush(load, connection);
+    if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+        return;
+    ssize_t n = read(connection->fd, buffer, sizeof buffer);
+    if (n > 0) {
+        g_string_append_len(connection->in, buffer, n);
+        on_input(load, connection);
+    } else if (n == 0 || errno != EAGAIN) {
+        connection_lost(load, connection, n == 0 ? "connection closed" : g_strerror(errno));
+    }
+}
+
+static bool
+is_any_open(const Connection *all)
+{
+    for (int i = 0; i < connections; i++) {
+        if (all[i].state != CLOSED)
+            return true;
+    }
+    return false;
+}
+
+static void
+run(Load *load)
+{
+    g_autofree Connection *all = g_new0(Connection, (size_t)connections);
+    struct epoll_event events[64];
+
+    for (int i = 0; i < connections; i++) {
+        all[i].in = g_string_new(NULL);
+        all[i].envelope = g_string_new(NULL);
+        connection_open(load, &all[i]);
+    }
+    while (is_any_open(all)) {
+        int count = epoll_wait(load->epoll_fd, events, G_N_ELEMENTS(events), 60000);
+
+        if (count == 0)
+            bench_die("no reply for a minute; first error: %s", load->first_error);
+        for (int i = 0; i < count; i++)
+            on_event(load, events[i].data.ptr, events[i].events);
+    }
+    for (int i = 0; i < connections; i++) {
+        g_string_free(all[i].in, TRUE);
+        g_string_free(all[i].envelope, TRUE);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    recipient_pattern = g_strdup("user#@example.org");
+    bench_parse_options(options, "Sends mail by LMTP.", &argc, &argv);
+    if (address == NULL || connections < 1 || recipients < 1 || users < 1)
+        bench_die("--to is needed");
+    g_autoptr(GArray) latencies = g_array_new(FALSE, FALSE, sizeof(gint64));
+    gint64 start_us = g_get_monotonic_time();
+    Load load = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
+                 .message = bench_message((guint64)size, "\r\n"),
+                 .latencies = latencies,
+                 .end_us = start_us + (gint64)(seconds * G_USEC_PER_SEC)};
+
+    g_string_append(load.message, ".\r\n");
+    run(&load);
+    double elapsed = (double)(g_get_monotonic_time() - start_us) / 1e6;
+    g_autofree char *percentiles = bench_percentiles(latencies);
+
+    printf("{\"deliveries\": %" G_GINT64_FORMAT ", \"seconds\": %.3f, \"rate\": %.1f, "
+           "\"own_cpu_us\": %.1f, \"errors\": %d, \"first_error\": \"%s\"%s}\n",
+           load.deliveries, elapsed, (double)load.deliveries / elapsed,
+           (double)bench_cpu_us(RUSAGE_SELF) / (double)MAX(load.deliveries, 1), load.errors,
+           load.first_error != NULL ? load.first_error : "", percentiles);
+    g_string_free(load.message, TRUE);
+    g_free(load.first_error);
+    (void)close(load.epoll_fd);
+    return 0;
+}

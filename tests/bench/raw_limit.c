@@ -1,0 +1,162 @@
+/* tests/bench/raw_limit.c - how many deliveries a second the disk allows
+ *
+ * N processes do nothing but the file operations that a durable Maildir delivery
+ * cannot do without, in the order that lda/ keeps:
+ *
+ *   for each recipient: open tmp/x, write
+ *   for each recipient: fsync the file
+ *   for each recipient: rename to new/x
+ *   for each recipient: fsync new/
+ *
+ * With one recipient that is the classic sequence; with fifty it is what one
+ * LMTP transaction to fifty mailboxes costs when each gets a copy of its own.
+ * The syncs go out one after the other: what is gained by overlapping them counts
+ * for the program that does so. No names are looked up, no protocol is spoken.
+ */
+#include "tests/bench/bench.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char *root;
+static int processes = 1, users = 400, recipients = 1, size = 4096;
+static double seconds = 2;
+
+static const GOptionEntry options[] = {
+    {"root", 0, 0, G_OPTION_ARG_FILENAME, &root, "directory for the Maildirs, kept", "DIR"},
+    {"processes", 'c', 0, G_OPTION_ARG_INT, &processes, "processes at once", "N"},
+    {"users", 0, 0, G_OPTION_ARG_INT, &users, "Maildirs", "N"},
+    {"recipients", 'r', 0, G_OPTION_ARG_INT, &recipients, "Maildirs written together", "N"},
+    {"size", 's', 0, G_OPTION_ARG_INT, &size, "octets of each file", "N"},
+    {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &seconds, "how long", "S"},
+    {NULL},
+};
+
+/* What one process has done; in memory shared with the parent. */
+typedef struct {
+    gint64 deliveries;
+    gint64 ended_us;
+} Tally;
+
+typedef struct {
+    int fd;
+    char *staged, *published, *directory;
+} Copy;
+
+static void
+copy_stage(Copy *copy, int user, unsigned process, gint64 sequence, const char *data)
+{
+    g_autofree char *name = g_strdup_printf(
+        "%" G_GINT64_FORMAT ".M%uP%dQ%" G_GINT64_FORMAT ".host,S=%d,W=%d",
+        g_get_real_time() / G_USEC_PER_SEC, process, (int)getpid(), sequence, size, size);
+
+    copy->directory = g_strdup_printf("%s/user%d/Maildir/new", root, user);
+    copy->published = g_strdup_printf("%s/%s", copy->directory, name);
+    copy->staged = g_strdup_printf("%s/user%d/Maildir/tmp/%s", root, user, name);
+    copy->fd = open(copy->staged, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (copy->fd < 0 || write(copy->fd, data, (size_t)size) != size)
+        bench_die("cannot write %s", copy->staged);
+}
+
+static void
+copy_sync_file(const Copy *copy)
+{
+    if (fsync(copy->fd) != 0 || close(copy->fd) != 0)
+        bench_die("cannot sync %s", copy->staged);
+}
+
+static void
+copy_sync_directory(Copy *copy)
+{
+    lodge_autofd fd = open(copy->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) != 0)
+        bench_die("cannot sync %s", copy->directory);
+    g_free(copy->staged);
+    g_free(copy->published);
+    g_free(copy->directory);
+}
+
+static void
+deliver_one_message(Copy *copies, int first_user, unsigned process, gint64 sequence,
+                    const char *data)
+{
+    for (int i = 0; i < recipients; i++)
+        copy_stage(&copies[i], (first_user + i) % users, process, sequence, data);
+    for (int i = 0; i < recipients; i++)
+        copy_sync_file(&copies[i]);
+    for (int i = 0; i < recipients; i++) {
+        if (rename(copies[i].staged, copies[i].published) != 0)
+            bench_die("cannot rename %s", copies[i].staged);
+    }
+    for (int i = 0; i < recipients; i++)
+        copy_sync_directory(&copies[i]);
+}
+
+static void
+run_process(unsigned process, gint64 end_us, Tally *tally)
+{
+    g_autofree Copy *copies = g_new0(Copy, (size_t)recipients);
+    g_autofree char *data = g_malloc((size_t)size);
+    g_autoptr(GRand) rand = g_rand_new_with_seed(process);
+    gint64 sequence = 0;
+
+    memset(data, 'x', (size_t)size);
+    for (; g_get_monotonic_time() < end_us; tally->deliveries += recipients)
+        deliver_one_message(copies, g_rand_int_range(rand, 0, users), process, sequence++, data);
+    tally->ended_us = g_get_monotonic_time();
+}
+
+static void
+make_maildirs(void)
+{
+    static const char *const folders[] = {"tmp", "new", "cur"};
+
+    for (int user = 0; user < users; user++) {
+        for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+            g_autofree char *path = g_strdup_printf("%s/user%d/Maildir/%s", root, user, folders[i]);
+
+            if (g_mkdir_with_parents(path, 0700) != 0)
+                bench_die("cannot create %s", path);
+        }
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    bench_parse_options(options, "Does only the file operations of durable delivery.", &argc,
+                        &argv);
+    if (root == NULL || processes < 1 || users < recipients || recipients < 1 || size < 1)
+        bench_die("--root is needed, and users must not be fewer than recipients");
+    make_maildirs();
+    Tally *tallies = mmap(NULL, sizeof(Tally) * (size_t)processes, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    gint64 start_us = g_get_monotonic_time();
+    gint64 end_us = start_us + (gint64)(seconds * G_USEC_PER_SEC), ended_us = start_us;
+    gint64 deliveries = 0;
+
+    if (tallies == MAP_FAILED)
+        bench_die("cannot map memory");
+    for (int i = 0; i < processes; i++) {
+        if (fork() == 0) {
+            run_process((unsigned)i, end_us, &tallies[i]);
+            _exit(0);
+        }
+    }
+    for (int i = 0, status; i < processes; i++) {
+        if (wait(&status) < 0 || status != 0)
+            bench_die("a process failed");
+    }
+    for (int i = 0; i < processes; i++) {
+        deliveries += tallies[i].deliveries;
+        ended_us = MAX(ended_us, tallies[i].ended_us);
+    }
+    printf("{\"deliveries\": %" G_GINT64_FORMAT
+           ", \"seconds\": %.3f, \"rate\": %.1f, \"cpu_us\": %.1f, \"errors\": 0}\n",
+           deliveries, (double)(ended_us - start_us) / 1e6,
+           (double)deliveries * 1e6 / (double)(ended_us - start_us),
+           (double)bench_cpu_us(RUSAGE_CHILDREN) / (double)MAX(deliveries, 1));
+    return 0;
+}
