@@ -92,13 +92,31 @@ void config_free(LdaConfig *config); /* NULL is fine */
 GPtrArray *config_check(const char *path);
 
 /* One setting, for listing: `lodge config`, the manual page, the commented file
- * of `lodge init`. */
+ * of `lodge init`. The last four members are for the parser (config_value.c). */
+typedef enum {
+    CONFIG_TEXT,      /* char * */
+    CONFIG_WORD,      /* int: the place of the word in "one of: a, b, c" */
+    CONFIG_CHOICE,    /* char *: one of these words */
+    CONFIG_YES_NO,    /* bool */
+    CONFIG_SIZE,      /* guint64 octets: "512", "64K", "1M", "2G" */
+    CONFIG_TIME,      /* guint64 seconds: "30", "30s", "5m", "1h" */
+    CONFIG_COUNT,     /* guint64 */
+    CONFIG_MODE,      /* guint64, octal */
+    CONFIG_PATH,      /* char *: absolute */
+    CONFIG_TEMPLATE,  /* char *: a path for config_expand() */
+    CONFIG_CHARACTER, /* char *: one of ASCII, printable */
+    CONFIG_LISTENERS, /* char ** */
+    CONFIG_NETWORKS,  /* char ** */
+} ConfigKind;
 typedef struct {
     const char *section;
     const char *key;
     const char *type;         /* "text", "yes/no", "size", "seconds", "one of: ...", ... */
     const char *default_text; /* as it would stand in the file */
     const char *help;         /* one sentence */
+    ConfigKind kind;
+    size_t offset; /* in LdaConfig */
+    guint64 min, max;
 } ConfigSetting;
 const ConfigSetting *config_settings(size_t *count_out);
 

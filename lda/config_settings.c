@@ -1,0 +1,111 @@
+/* lda/config_settings.c - the one table of settings
+ *
+ * A setting is a row here and a member of LdaConfig; parser, strict check,
+ * `lodge config`, the file that `lodge init` writes and the manual page follow.
+ * Defaults are written the way config_format() would write them, so that "is it
+ * the default?" is a comparison of text.
+ */
+#include "lda/config.h"
+
+#define ROW(section_, key_, kind_, type_, default_, min_, max_, help_)                           \
+    {                                                                                            \
+        .section = #section_, .key = #key_, .type = type_, .default_text = default_,             \
+        .help = help_, .kind = kind_, .offset = offsetof(LdaConfig, section_.key_), .min = min_, \
+        .max = max_                                                                              \
+    }
+#define TEXT(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 0, 0, help)
+#define NAME(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 1, 0, help)
+#define PATH(section, key, value, help) ROW(section, key, CONFIG_PATH, "path", value, 0, 0, help)
+#define TEMPLATE(section, key, value, help) \
+    ROW(section, key, CONFIG_TEMPLATE, "path with %u %n %d %h", value, 0, 0, help)
+#define YES_NO(section, key, value, help) \
+    ROW(section, key, CONFIG_YES_NO, "yes/no", value, 0, 0, help)
+#define WORD(section, key, words, value, help) \
+    ROW(section, key, CONFIG_WORD, "one of: " words, value, 0, 0, help)
+#define SIZE(section, key, value, help) \
+    ROW(section, key, CONFIG_SIZE, "size", value, 0, G_MAXINT64, help)
+#define SECONDS(section, key, value, min, max, help) \
+    ROW(section, key, CONFIG_TIME, "seconds", value, min, max, help)
+#define COUNT(section, key, value, min, max, help) \
+    ROW(section, key, CONFIG_COUNT, "number", value, min, max, help)
+
+static const ConfigSetting settings[] = {
+    NAME(mail, user, "vmail",
+         "User whose rights deliveries run with when lodged is started as root; never root."),
+    TEXT(mail, group, "", "Group of the deliveries; empty: the primary group of that user."),
+    PATH(mail, root, "/var/vmail", "Directory of all mail; nothing is written outside it."),
+    TEMPLATE(mail, home, "%d/%n",
+             "Home of a user whose row in the map names none, below root unless absolute."),
+    TEMPLATE(mail, maildir, "Maildir",
+             "Maildir of a user whose row in the map names none, below home unless absolute."),
+    YES_NO(mail, per_user_ids, "no",
+           "Deliver with the uid and gid of the row in the map; lodged must then run as root."),
+    TEXT(mail, hostname, "",
+         "Name of this host in Received, replies and file names; empty: what the system says."),
+    SIZE(mail, spool_memory, "1M", "Messages up to this size stay in memory while they arrive."),
+    PATH(mail, spool_dir, "/var/tmp", "Directory of the unlinked files that hold larger messages."),
+    SIZE(mail, message_size_limit, "100M",
+         "Larger messages are refused; 0: none. Keep it above message_size_limit of Postfix."),
+    COUNT(mail, hopcount_limit, "50", 1, 1000,
+          "Messages with more Received fields than this are in a loop and are refused."),
+    WORD(mail, delivered_to, "always, single, never", "always",
+         "When to prepend Delivered-To: always, or only for a message with a single recipient."),
+    WORD(mail, detail_folder, "no, existing, create", "no",
+         "Whether mail for user+detail goes to the folder of that name: never, if it exists, or "
+         "always."),
+    ROW(mail, separator, CONFIG_CHARACTER, "character", ".", 0, 0,
+        "Separator of folder names, as in the namespace of Dovecot."),
+    TEXT(mail, prefix, "", "Prefix of folder names, as in the namespace of Dovecot: INBOX."),
+    WORD(mail, compress, "no, gzip", "no",
+         "Store messages compressed; Dovecot then needs its zlib plugin to read them."),
+    COUNT(mail, compress_level, "6", 1, 9, "From 1, the fastest, to 9, the smallest."),
+    WORD(mail, durability, "full, none", "full",
+         "full: on stable storage before the reply; none: for tests and RAM disks only."),
+
+    PATH(map, path, LODGE_SYSCONFDIR "/map.db", "SQLite file that says whose mailbox it is."),
+    ROW(map, preset, CONFIG_CHOICE, "one of: lodge, tutorial, postfixadmin, iredmail", "lodge", 0,
+        0, "Schema of that file."),
+    TEXT(
+        map, mailbox_query, "",
+        "SELECT for another schema, with :address, :local and :domain; empty: that of the preset."),
+    TEXT(map, recipient_delimiter, "+",
+         "Characters that begin the detail of user+detail, as in Postfix; empty: none."),
+    YES_NO(map, fold_local_part, "yes", "Ana@example.org and ana@example.org are one mailbox."),
+    SECONDS(map, busy_timeout, "5s", 0, 600,
+            "How long to wait for a locked map before the delivery is put off."),
+
+    ROW(lmtp, listen, CONFIG_LISTENERS, "listeners", "unix:/var/spool/postfix/private/lodge", 0, 0,
+        "Sockets, separated by blanks: unix:PATH, inet:ADDRESS:PORT, inet:[ADDRESS]:PORT. Postfix "
+        "calls the default lmtp:unix:private/lodge and reaches it from its chroot."),
+    ROW(lmtp, socket_mode, CONFIG_MODE, "octal mode", "0660", 0, 0777, "Mode of unix sockets."),
+    TEXT(lmtp, socket_user, "", "Owner of unix sockets; empty: who starts lodged."),
+    TEXT(lmtp, socket_group, "postfix",
+         "Group of unix sockets, set when lodged is started as root; empty: its own."),
+    COUNT(lmtp, min_workers, "4", 1, 10000, "Processes that are always ready for a connection."),
+    COUNT(lmtp, max_workers, "64", 1, 10000, "Connections served at the same time, at most."),
+    SECONDS(lmtp, busy_wait, "5s", 0, 600,
+            "How long a connection may wait for a free worker before it is answered 421."),
+    ROW(lmtp, trusted_networks, CONFIG_NETWORKS, "networks", "127.0.0.0/8 ::1", 0, 0,
+        "Clients that may use XFORWARD over TCP; over a unix socket all may."),
+    COUNT(lmtp, max_recipients, "1000", 1, 100000, "Recipients of one message, at most."),
+    COUNT(lmtp, max_errors, "10", 1, 1000, "Errors of a client before it is hung up on."),
+    SECONDS(lmtp, command_timeout, "5m", 1, 3600, "How long to wait for a command."),
+    SECONDS(lmtp, data_timeout, "3m", 1, 3600, "How long to wait for a piece of the message."),
+    SECONDS(lmtp, transaction_timeout, "5m", 1, 3600,
+            "How long one message may take in all; keep it below lmtp_data_done_timeout of "
+            "Postfix (600s)."),
+    SECONDS(lmtp, drain_timeout, "30s", 0, 3600,
+            "How long to wait for deliveries in progress when lodged is stopped."),
+
+    WORD(log, target, "file, syslog, stderr", "file", "Where the log goes."),
+    PATH(log, path, "/var/log/lodge/deliver.log", "File of the log."),
+    WORD(log, format, "logfmt, json", "logfmt", "logfmt is key=value; json one object a line."),
+    NAME(log, time_format, "%Y-%m-%d %H:%M:%S", "Time at the start of each line, as strftime(3)."),
+};
+
+const ConfigSetting *
+config_settings(size_t *count_out)
+{
+    *count_out = G_N_ELEMENTS(settings);
+    return settings;
+}

@@ -1,0 +1,332 @@
+/* lda/config_value.c - one value of the configuration; see config_value.h
+ *
+ *   "64K" --config_value_set()--> guint64 65536 in LdaConfig --config_value_format()--> "64K"
+ *
+ * Each kind of setting has one parser and one formatter. A parser either takes
+ * the whole text or says what it would have taken; nothing is rounded, cut or
+ * guessed. Formatting gives the shortest text that means the same, so that what
+ * `lodge config` prints can be pasted back into the file.
+ */
+#include "lda/config_value.h"
+
+#include <arpa/inet.h>
+#include <sys/un.h>
+
+typedef struct {
+    char letter;
+    guint64 factor;
+} Unit;
+
+static const Unit size_units[] = {
+    {'G', G_GUINT64_CONSTANT(1) << 30}, {'M', 1 << 20}, {'K', 1 << 10}, {0}};
+static const Unit time_units[] = {{'h', 3600}, {'m', 60}, {'s', 1}, {0}};
+
+static void *
+member(const LdaConfig *config, const ConfigSetting *setting)
+{
+    return (char *)config + setting->offset;
+}
+
+static bool
+expect(GError **error, const char *text, const char *expected)
+{
+    g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_VALUE, "'%s' is not %s", text, expected);
+    return false;
+}
+
+static bool
+parse_units(const char *text, const Unit *units, guint64 *value_out)
+{
+    size_t len = strlen(text);
+    guint64 factor = 1, number = 0;
+
+    for (const Unit *unit = units; len > 0 && unit->letter != 0; unit++) {
+        if (g_ascii_tolower(text[len - 1]) == g_ascii_tolower(unit->letter)) {
+            factor = unit->factor;
+            len--;
+            break;
+        }
+    }
+    g_autofree char *digits = g_strndup(text, len);
+    if (!g_ascii_string_to_unsigned(g_strchomp(digits), 10, 0, G_MAXUINT64 / factor, &number, NULL))
+        return false;
+    *value_out = number * factor;
+    return true;
+}
+
+static bool
+parse_number(ConfigKind kind, const char *text, guint64 *value_out)
+{
+    switch (kind) {
+    case CONFIG_SIZE:
+        return parse_units(text, size_units, value_out);
+    case CONFIG_TIME:
+        return parse_units(text, time_units, value_out);
+    default:
+        return g_ascii_string_to_unsigned(text, kind == CONFIG_MODE ? 8 : 10, 0, G_MAXUINT64,
+                                          value_out, NULL);
+    }
+}
+
+static char *
+format_number(ConfigKind kind, guint64 value)
+{
+    const Unit *unit = kind == CONFIG_SIZE ? size_units : time_units;
+
+    if (kind == CONFIG_MODE)
+        return g_strdup_printf("%04" G_GINT64_MODIFIER "o", value);
+    while (unit->letter != 0 && (value == 0 || value % unit->factor != 0))
+        unit++;
+    if (kind == CONFIG_COUNT || unit->letter == 0)
+        return g_strdup_printf("%" G_GUINT64_FORMAT, value);
+    return g_strdup_printf("%" G_GUINT64_FORMAT "%c", value / unit->factor, unit->letter);
+}
+
+static bool
+set_number(guint64 *slot, const ConfigSetting *setting, const char *text, GError **error)
+{
+    guint64 value = 0;
+
+    if (!parse_number(setting->kind, text, &value)) {
+        static const char *const expected[] = {
+            [CONFIG_SIZE] = "a size such as 512, 64K, 10M or 2G",
+            [CONFIG_TIME] = "a time such as 30s, 5m or 1h",
+            [CONFIG_COUNT] = "a number",
+            [CONFIG_MODE] = "an octal mode such as 0660",
+        };
+        return expect(error, text, expected[setting->kind]);
+    }
+    if (value < setting->min || value > setting->max) {
+        g_autofree char *min = format_number(setting->kind, setting->min);
+        g_autofree char *max = format_number(setting->kind, setting->max);
+
+        g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_VALUE, "'%s' is not between %s and %s", text,
+                    min, max);
+        return false;
+    }
+    *slot = value;
+    return true;
+}
+
+static bool
+parse_yes_no(const char *text, bool *value_out)
+{
+    static const char *const words[] = {"no", "yes", "off", "on", "false", "true", "0", "1"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (g_ascii_strcasecmp(text, words[i]) == 0) {
+            *value_out = i % 2 == 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The words of "one of: a, b, c". */
+static char **
+words_of(const ConfigSetting *setting)
+{
+    return g_strsplit(setting->type + strlen("one of: "), ", ", -1);
+}
+
+static int
+word_index(const ConfigSetting *setting, const char *text, GError **error)
+{
+    g_auto(GStrv) words = words_of(setting);
+
+    for (int i = 0; words[i] != NULL; i++) {
+        if (g_ascii_strcasecmp(text, words[i]) == 0)
+            return i;
+    }
+    (void)expect(error, text, setting->type);
+    return -1;
+}
+
+/* "host:port" with a numeric host, in brackets when it is IPv6. */
+static bool
+is_inet_listener(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    struct in6_addr ignored;
+
+    if (colon == NULL || !g_ascii_string_to_unsigned(colon + 1, 10, 1, 65535, NULL, NULL))
+        return false;
+    g_autofree char *host = g_strndup(text, (size_t)(colon - text));
+    size_t len = strlen(host);
+    if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+        host[len - 1] = '\0';
+        return inet_pton(AF_INET6, host + 1, &ignored) == 1;
+    }
+    return inet_pton(AF_INET, host, &ignored) == 1;
+}
+
+static bool
+is_listener(const char *text)
+{
+    const char *path = text + strlen("unix:");
+
+    if (g_str_has_prefix(text, "unix:"))
+        return *path == '/' && strlen(path) < sizeof((struct sockaddr_un *)0)->sun_path;
+    return g_str_has_prefix(text, "inet:") && is_inet_listener(text + strlen("inet:"));
+}
+
+/* An address, or address/bits. */
+static bool
+is_network(const char *text)
+{
+    g_auto(GStrv) parts = g_strsplit(text, "/", 2);
+    struct in6_addr ignored;
+    guint64 bits = 0;
+
+    if (inet_pton(AF_INET, parts[0], &ignored) == 1)
+        bits = 32;
+    else if (inet_pton(AF_INET6, parts[0], &ignored) == 1)
+        bits = 128;
+    return bits > 0 &&
+           (parts[1] == NULL || g_ascii_string_to_unsigned(parts[1], 10, 0, bits, NULL, NULL));
+}
+
+static bool
+set_list(char ***slot, ConfigKind kind, const char *text, GError **error)
+{
+    g_auto(GStrv) items = g_strsplit_set(text, " \t;", -1);
+    size_t kept = 0;
+
+    for (size_t i = 0; items[i] != NULL; i++) {
+        char *item = items[i];
+
+        items[i] = NULL;
+        items[kept] = item;
+        if (*item == '\0') {
+            items[kept] = NULL;
+            g_free(item);
+            continue;
+        }
+        kept++;
+        if (kind == CONFIG_LISTENERS && !is_listener(item))
+            return expect(error, item,
+                          "a listener such as unix:/run/lodge/lmtp, "
+                          "inet:127.0.0.1:2424 or inet:[::1]:2424");
+        if (kind == CONFIG_NETWORKS && !is_network(item))
+            return expect(error, item, "a network such as 127.0.0.0/8 or ::1");
+    }
+    g_strfreev(*slot);
+    *slot = g_steal_pointer(&items);
+    return true;
+}
+
+static bool
+is_template(const char *text)
+{
+    g_autofree char *expanded = config_expand(text, "user@example.org", "/home", NULL);
+
+    return expanded != NULL && *expanded != '\0';
+}
+
+/* What a text of this kind must be; NULL when it is that already. */
+static const char *
+text_complaint(ConfigKind kind, const char *text)
+{
+    switch (kind) {
+    case CONFIG_PATH:
+        return *text == '/' ? NULL : "an absolute path";
+    case CONFIG_TEMPLATE:
+        return is_template(text) ? NULL : "a path made of text, %u, %n, %d, %h and %%";
+    case CONFIG_CHARACTER:
+        return g_ascii_isgraph(text[0]) && text[1] == '\0' ? NULL : "a single character";
+    default:
+        return NULL;
+    }
+}
+
+static bool
+set_text(char **slot, const ConfigSetting *setting, const char *text, GError **error)
+{
+    const char *expected = text_complaint(setting->kind, text);
+
+    if (expected != NULL)
+        return expect(error, text, expected);
+    if (setting->min > 0 && *text == '\0')
+        return expect(error, text, "allowed: it must not be empty");
+    g_free(*slot);
+    *slot = g_strdup(text);
+    return true;
+}
+
+bool
+config_value_set(LdaConfig *config, const ConfigSetting *setting, const char *text, GError **error)
+{
+    void *slot = member(config, setting);
+    int word;
+
+    switch (setting->kind) {
+    case CONFIG_YES_NO:
+        return parse_yes_no(text, slot) || expect(error, text, "yes or no");
+    case CONFIG_WORD:
+    case CONFIG_CHOICE:
+        word = word_index(setting, text, error);
+        if (word < 0)
+            return false;
+        if (setting->kind == CONFIG_CHOICE)
+            return set_text(slot, setting, text, error);
+        *(int *)slot = word;
+        return true;
+    case CONFIG_SIZE:
+    case CONFIG_TIME:
+    case CONFIG_COUNT:
+    case CONFIG_MODE:
+        return set_number(slot, setting, text, error);
+    case CONFIG_LISTENERS:
+    case CONFIG_NETWORKS:
+        return set_list(slot, setting->kind, text, error);
+    default:
+        return set_text(slot, setting, text, error);
+    }
+}
+
+char *
+config_value_format(const LdaConfig *config, const ConfigSetting *setting)
+{
+    const void *slot = member(config, setting);
+    g_auto(GStrv) words = NULL;
+
+    switch (setting->kind) {
+    case CONFIG_YES_NO:
+        return g_strdup(*(const bool *)slot ? "yes" : "no");
+    case CONFIG_WORD:
+        words = words_of(setting);
+        return g_strdup(words[*(const int *)slot]);
+    case CONFIG_SIZE:
+    case CONFIG_TIME:
+    case CONFIG_COUNT:
+    case CONFIG_MODE:
+        return format_number(setting->kind, *(const guint64 *)slot);
+    case CONFIG_LISTENERS:
+    case CONFIG_NETWORKS:
+        return g_strjoinv(" ", *(char **const *)slot);
+    default:
+        return g_strdup(*(char *const *)slot);
+    }
+}
+
+void
+config_value_clear(LdaConfig *config, const ConfigSetting *setting)
+{
+    void *slot = member(config, setting);
+
+    switch (setting->kind) {
+    case CONFIG_LISTENERS:
+    case CONFIG_NETWORKS:
+        g_clear_pointer((char ***)slot, g_strfreev);
+        break;
+    case CONFIG_TEXT:
+    case CONFIG_CHOICE:
+    case CONFIG_PATH:
+    case CONFIG_TEMPLATE:
+    case CONFIG_CHARACTER:
+        g_clear_pointer((char **)slot, g_free);
+        break;
+    default:
+        break;
+    }
+}
