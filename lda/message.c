@@ -1,0 +1,453 @@
+/* lda/message.c - one message, received once and read by every recipient; see message.h
+ *
+ *   bytes --(CRLF -> LF)--> buffer --(past spool_memory)--> unlinked file
+ *                             |                               |
+ *                             +------- message_peek(), message_write()
+ *
+ * One pass with memchr() for LF finds the CRs to drop and counts the lines; a bare
+ * CR costs nothing and stays. Once the file is in use the buffer only collects
+ * bytes for the next large write. What the header says is found out once, by
+ * header.c, when the message is complete.
+ */
+#include "lda/message.h"
+
+#include "lda/header.h"
+#include "lda/outcome.h"
+
+enum {
+    FIRST_BUFFER = 16 * 1024,
+    FILE_CHUNK = 64 * 1024, /* octets a read or write of the spool file */
+    MBOX_LINE_MAX = 1024,   /* a longer first line is no mbox "From " line */
+};
+
+struct Message {
+    MessageOptions options;
+    uint8_t *buffer; /* all of the message; or what is not yet in the file */
+    size_t used;
+    size_t capacity;
+    int fd; /* the spool file; -1: all is in memory */
+
+    guint64 received;   /* octets after CRLF -> LF, also those thrown away */
+    guint64 bare_lines; /* LFs that W= counts twice */
+    uint8_t last;       /* latest octet stored */
+    bool held_cr;       /* the latest octet that came in was a CR */
+    bool too_big;
+    GError *failure; /* the first I/O failure */
+
+    guint64 start; /* octets of the removed "From " line */
+    char *mbox_sender;
+    uint8_t *window;   /* for message_peek() on a file */
+    char *header_copy; /* of a message in a file; NULL: the header is in buffer */
+    size_t header_len;
+    Header header;
+};
+
+Message *
+message_new(const MessageOptions *options)
+{
+    Message *message = g_new0(Message, 1);
+
+    message->options = *options;
+    message->fd = -1;
+    return message;
+}
+
+void
+message_free(Message *message)
+{
+    if (message == NULL)
+        return;
+    lodge_close(&message->fd);
+    header_clear(&message->header);
+    g_clear_error(&message->failure);
+    g_free(message->mbox_sender);
+    g_free(message->header_copy);
+    g_free(message->window);
+    g_free(message->buffer);
+    g_free(message);
+}
+
+/* ---- storing -------------------------------------------------------------- */
+
+static bool
+write_all(int fd, const uint8_t *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t done = write(fd, bytes, len);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return false;
+        bytes += done;
+        len -= (size_t)done;
+    }
+    return true;
+}
+
+/* O_TMPFILE has no name at any instant; not every file system knows it. */
+static int
+open_unlinked(const char *directory)
+{
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC | O_EXCL, 0600);
+
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    g_autofree char *path = g_build_filename(directory, "lodge-XXXXXX", NULL);
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        (void)unlink(path); /* a name that stays does no harm but litter */
+    return fd;
+}
+
+static void
+fail(Message *message)
+{
+    (void)lodge_set_errno(&message->failure, "store the message in the spool directory '%s'",
+                          message->options.spool_dir);
+}
+
+/* Moves the buffer into the file, which is made if there is none yet. */
+static bool
+flush(Message *message)
+{
+    if (message->fd < 0)
+        message->fd = open_unlinked(message->options.spool_dir);
+    if (message->fd < 0 || !write_all(message->fd, message->buffer, message->used)) {
+        fail(message);
+        return false;
+    }
+    message->used = 0;
+    if (message->capacity != FILE_CHUNK) {
+        message->capacity = FILE_CHUNK;
+        g_free(message->buffer);
+        message->buffer = g_malloc(message->capacity);
+    }
+    return true;
+}
+
+static void
+grow(Message *message, size_t needed)
+{
+    size_t capacity = MAX(message->capacity, FIRST_BUFFER);
+
+    while (capacity < needed)
+        capacity *= 2;
+    if (capacity > message->capacity) {
+        message->buffer = g_realloc(message->buffer, capacity);
+        message->capacity = capacity;
+    }
+}
+
+/* Makes room for len octets in the buffer, or passes them straight to the file:
+ * then it returns true and they are done. */
+static bool
+store_in_file(Message *message, const uint8_t *bytes, size_t len)
+{
+    if (message->fd >= 0 && message->used + len <= message->capacity)
+        return false;
+    if (!flush(message))
+        return true;
+    if (len < FILE_CHUNK)
+        return false;
+    if (!write_all(message->fd, bytes, len))
+        fail(message);
+    return true;
+}
+
+/* The limit is for the message without its "From " line, whose length is not known yet. */
+static bool
+passes_limit(const Message *message)
+{
+    guint64 limit = message->options.size_limit;
+
+    return limit == 0 || message->received <= limit || message->received - limit <= MBOX_LINE_MAX;
+}
+
+static void
+store(Message *message, const uint8_t *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    message->received += len;
+    message->last = bytes[len - 1];
+    message->too_big = message->too_big || !passes_limit(message);
+    if (message->too_big || message->failure != NULL)
+        return;
+    if (message->fd >= 0 || len > message->options.spool_memory ||
+        message->used > message->options.spool_memory - len) {
+        if (store_in_file(message, bytes, len))
+            return;
+    } else {
+        grow(message, message->used + len);
+    }
+    memcpy(message->buffer + message->used, bytes, len);
+    message->used += len;
+}
+
+static void
+release_held_cr(Message *message)
+{
+    if (message->held_cr)
+        store(message, (const uint8_t *)"\r", 1);
+    message->held_cr = false;
+}
+
+void
+message_append(Message *message, const void *bytes, size_t len)
+{
+    const uint8_t *start = bytes; /* of what is not stored yet */
+    const uint8_t *end = start + len;
+    const uint8_t *from = start;
+    const uint8_t *lf;
+
+    if (len == 0)
+        return;
+    if (*start == '\n')
+        message->held_cr = false;
+    release_held_cr(message);
+    while (from < end && (lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
+        if (lf > start && lf[-1] == '\r') {
+            store(message, start, (size_t)(lf - 1 - start));
+            start = lf;
+        }
+        /* A CR that stays before the LF makes a whole CRLF: W= counts it as it is. */
+        uint8_t before = lf > start ? lf[-1] : message->last;
+        message->bare_lines += before != '\r';
+        from = lf + 1;
+    }
+    if (end > start && end[-1] == '\r') {
+        message->held_cr = true;
+        end--;
+    }
+    store(message, start, (size_t)(end - start));
+}
+
+/* ---- reading -------------------------------------------------------------- */
+
+guint64
+message_size(const Message *message)
+{
+    return message->received - message->start;
+}
+
+guint64
+message_virtual_size(const Message *message)
+{
+    return message_size(message) + message->bare_lines;
+}
+
+/* pread(2) until len octets or the end; -1 on failure. */
+static ssize_t
+read_at(int fd, uint8_t *buffer, size_t len, guint64 offset)
+{
+    size_t got = 0;
+
+    while (got < len) {
+        ssize_t done = pread(fd, buffer + got, len - got, (off_t)(offset + got));
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -1;
+        if (done == 0)
+            break;
+        got += (size_t)done;
+    }
+    return (ssize_t)got;
+}
+
+/* Reads exactly len octets of the message in the file: less is a failure, never a
+ * shorter copy in somebody's mailbox. */
+static bool
+read_spool(const Message *message, uint8_t *buffer, size_t len, guint64 offset, GError **error)
+{
+    ssize_t got = read_at(message->fd, buffer, len, message->start + offset);
+
+    if (got >= 0 && (size_t)got < len) {
+        errno = EIO;
+        got = -1;
+    }
+    if (got < 0)
+        return lodge_set_errno(error, "read the message back from the spool directory '%s'",
+                               message->options.spool_dir);
+    return true;
+}
+
+const uint8_t *
+message_peek(Message *message, guint64 offset, size_t len, size_t *len_out, GError **error)
+{
+    guint64 size = message_size(message);
+    size_t part = (size_t)MIN((guint64)len, size - MIN(offset, size));
+
+    if (message->fd < 0) {
+        *len_out = part;
+        return message->buffer + message->start + MIN(offset, size);
+    }
+    if (message->window == NULL)
+        message->window = g_malloc(FILE_CHUNK);
+    part = MIN(part, (size_t)FILE_CHUNK);
+    if (!read_spool(message, message->window, part, offset, error))
+        return NULL;
+    *len_out = part;
+    return message->window;
+}
+
+bool
+message_write(const Message *message, int fd, GError **error)
+{
+    guint64 size = message_size(message);
+    g_autofree uint8_t *chunk = NULL;
+
+    if (message->fd < 0) {
+        if (!write_all(fd, message->buffer + message->start, (size_t)size))
+            return lodge_set_errno(error, "write the message");
+        return true;
+    }
+    chunk = g_malloc(FILE_CHUNK);
+    for (guint64 offset = 0; offset < size;) {
+        size_t part = (size_t)MIN((guint64)FILE_CHUNK, size - offset);
+
+        if (!read_spool(message, chunk, part, offset, error))
+            return false;
+        if (!write_all(fd, chunk, part))
+            return lodge_set_errno(error, "write the message");
+        offset += part;
+    }
+    return true;
+}
+
+/* ---- finishing ------------------------------------------------------------ */
+
+/* Forgets a leading mbox "From " line, but keeps the sender it names. */
+static bool
+remove_mbox_line(Message *message, GError **error)
+{
+    size_t len = 0;
+    const char *line = (const char *)message_peek(message, 0, MBOX_LINE_MAX, &len, error);
+
+    if (line == NULL)
+        return false;
+    if (len < 5 || memcmp(line, "From ", 5) != 0)
+        return true;
+    const char *lf = memchr(line, '\n', len);
+    if (lf == NULL)
+        return true;
+    const char *word = line + 5;
+    size_t word_len = 0;
+    while (!g_ascii_isspace(word[word_len]))
+        word_len++;
+    message->mbox_sender = word_len > 0 ? g_strndup(word, word_len) : NULL;
+    message->bare_lines -= lf[-1] != '\r';
+    message->start = (guint64)(lf - line) + 1;
+    return true;
+}
+
+/* Reads the header of a message in the file, as far as it is looked at: in steps,
+ * since most headers are small and most messages here are large. */
+static bool
+copy_header(Message *message, GError **error)
+{
+    size_t all = (size_t)MIN(message_size(message), (guint64)MESSAGE_HEADER_LIMIT);
+    size_t have = 0;
+
+    while (have < all && message->header_len == have) {
+        size_t part = MIN(MAX(have, (size_t)FIRST_BUFFER), all - have);
+
+        message->header_copy = g_realloc(message->header_copy, have + part);
+        if (!read_spool(message, (uint8_t *)message->header_copy + have, part, have, error))
+            return false;
+        have += part;
+        message->header_len = header_length(message->header_copy, have);
+    }
+    return true;
+}
+
+static bool
+scan_header(Message *message, GError **error)
+{
+    if (message->fd >= 0) {
+        if (!copy_header(message, error))
+            return false;
+    } else {
+        size_t all = (size_t)MIN(message_size(message), (guint64)MESSAGE_HEADER_LIMIT);
+
+        message->header_len = header_length((char *)message->buffer + message->start, all);
+    }
+    header_scan(&message->header, message_header(message, NULL), message->header_len);
+    return true;
+}
+
+bool
+message_finish(Message *message, GError **error)
+{
+    guint64 limit = message->options.size_limit;
+
+    release_held_cr(message);
+    if (message->failure == NULL && !message->too_big && message->fd >= 0)
+        (void)flush(message); /* remembers its failure */
+    if (message->failure != NULL) {
+        g_propagate_error(error, g_error_copy(message->failure));
+        return false;
+    }
+    if (!message->too_big && message->received > 0 && !remove_mbox_line(message, error))
+        return false;
+    if (message->too_big || (limit > 0 && message_size(message) > limit)) {
+        g_set_error(error, LDA_ERROR, LDA_ERROR_TOO_BIG,
+                    "message of %" G_GUINT64_FORMAT
+                    " octets exceeds the limit of %" G_GUINT64_FORMAT,
+                    message_size(message), limit);
+        return false;
+    }
+    if (message_size(message) == 0) {
+        g_set_error_literal(error, LDA_ERROR, LDA_ERROR_EMPTY, "the message is empty");
+        return false;
+    }
+    return scan_header(message, error);
+}
+
+const char *
+message_header(const Message *message, size_t *len_out)
+{
+    if (len_out != NULL)
+        *len_out = message->header_len;
+    if (message->header_copy != NULL)
+        return message->header_copy;
+    return (const char *)message->buffer + message->start;
+}
+
+const char *
+message_id(const Message *message)
+{
+    return message->header.message_id;
+}
+
+const char *
+message_queue_id(const Message *message)
+{
+    return message->header.queue_id;
+}
+
+const char *
+message_mbox_sender(const Message *message)
+{
+    return message->mbox_sender;
+}
+
+unsigned
+message_received_count(const Message *message)
+{
+    return message->header.received_count;
+}
+
+bool
+message_has_prepended(const Message *message, const char *field)
+{
+    return header_has_prepended(&message->header, field);
+}
+
+bool
+message_was_delivered_to(const Message *message, const char *address)
+{
+    return header_was_delivered_to(&message->header, address);
+}
