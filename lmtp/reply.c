@@ -1,5 +1,48 @@
-/* lmtp/reply.c - outcome and texts to reply lines; see reply.h */
+/* lmtp/reply.c - refusals, outcomes and texts to reply lines; see reply.h
+ *
+ * The table is the only place that says which code goes with which refusal. Reply
+ * codes after RFC 5321 section 4.2.3 and the RFC of each extension, enhanced codes
+ * after RFC 5248. The texts go into the MTA's log, so each says what was wrong.
+ */
 #include "lmtp/reply.h"
+
+/* RFC 5321 section 4.5.3.1.5: a reply line, CRLF included. */
+#define REPLY_LINE_MAX 512
+
+static const struct {
+    unsigned code;
+    const char *status;
+    const char *text;
+    bool is_limit; /* not the client's fault */
+} refusals[] = {
+    [LMTP_UNKNOWN_COMMAND] = {500, "5.5.1", "unknown command", false},
+    [LMTP_NOT_IMPLEMENTED] = {502, "5.5.1", "command not implemented", false},
+    [LMTP_SMTP_GREETING] = {500, "5.5.1", "this is LMTP, say LHLO", false},
+    [LMTP_LINE_TOO_LONG] = {500, "5.5.2", "line too long", false},
+    [LMTP_BAD_CHARACTER] = {500, "5.5.2", "control character in the command line", false},
+    [LMTP_NO_ARGUMENT_ALLOWED] = {501, "5.5.4", "this command takes no argument", false},
+    [LMTP_LHLO_SYNTAX] = {501, "5.5.4", "syntax: LHLO hostname", false},
+    [LMTP_VRFY_SYNTAX] = {501, "5.5.4", "syntax: VRFY address", false},
+    [LMTP_MAIL_SYNTAX] = {501, "5.5.4", "syntax: MAIL FROM:<address> [parameters]", false},
+    [LMTP_RCPT_SYNTAX] = {501, "5.5.4", "syntax: RCPT TO:<address> [parameters]", false},
+    [LMTP_BDAT_SYNTAX] = {501, "5.5.4", "syntax: BDAT size [LAST]", false},
+    [LMTP_XFORWARD_SYNTAX] = {501, "5.5.4", "syntax: XFORWARD attribute=value...", false},
+    [LMTP_BAD_SENDER] = {501, "5.1.7", "bad sender address", false},
+    [LMTP_BAD_RECIPIENT] = {501, "5.1.3", "bad recipient address", false},
+    [LMTP_BAD_PARAMETER] = {501, "5.5.4", "bad value of a parameter", false},
+    [LMTP_REPEATED_PARAMETER] = {501, "5.5.4", "parameter given twice", false},
+    [LMTP_UNKNOWN_PARAMETER] = {555, "5.5.4", "unsupported parameter", false},
+    [LMTP_NEEDS_SMTPUTF8] = {553, "5.6.7", "address needs SMTPUTF8", false},
+    [LMTP_NEEDS_LHLO] = {503, "5.5.1", "say LHLO first", false},
+    [LMTP_NEEDS_MAIL] = {503, "5.5.1", "need MAIL first", false},
+    [LMTP_NEEDS_RECIPIENT] = {503, "5.5.1", "no valid recipients", false},
+    [LMTP_NEEDS_BDAT] = {503, "5.5.1", "BODY=BINARYMIME needs BDAT", false},
+    [LMTP_IN_TRANSACTION] = {503, "5.5.1", "not within a mail transaction", false},
+    [LMTP_IN_BDAT] = {503, "5.5.1", "not after BDAT", false},
+    [LMTP_NOT_TRUSTED] = {550, "5.7.0", "not permitted from here", false},
+    [LMTP_TOO_MANY_RECIPIENTS] = {452, "4.5.3", "too many recipients", true},
+    [LMTP_TOO_BIG] = {552, "5.2.3", "message exceeds the size limit", true},
+};
 
 void
 lmtp_reply(GString *replies, unsigned code, const char *status, const char *text)
@@ -18,9 +61,47 @@ lmtp_reply_multiline(GString *replies, unsigned code, const char *const *lines)
 }
 
 void
-lmtp_reply_outcome(GString *replies, const char *recipient, const char *transaction_id,
-                   const LdaOutcome *outcome)
+lmtp_reply_refusal(GString *replies, LmtpRefusal refusal)
 {
-    g_string_append_printf(replies, "%u %s <%s> %s %s\r\n", lda_outcome_reply_code(outcome),
+    lmtp_reply(replies, refusals[refusal].code, refusals[refusal].status, refusals[refusal].text);
+}
+
+bool
+lmtp_refusal_is_fault(LmtpRefusal refusal)
+{
+    return refusal != LMTP_ACCEPTED && !refusals[refusal].is_limit;
+}
+
+/* Makes the line that starts at start fit for the wire. Cutting never splits a
+ * character. */
+static void
+tame_line(GString *replies, size_t start, bool utf8)
+{
+    const size_t longest = REPLY_LINE_MAX - strlen("\r\n");
+
+    for (char *p = replies->str + start; *p != '\0'; p++) {
+        if (g_ascii_iscntrl(*p))
+            *p = ' ';
+        else if (!utf8 && (uint8_t)*p >= 0x80)
+            *p = '?';
+    }
+    if (replies->len - start > longest) {
+        const char *cut = replies->str + start + longest;
+
+        while (((uint8_t)*cut & 0xc0) == 0x80)
+            cut--;
+        g_string_truncate(replies, (size_t)(cut - replies->str));
+    }
+}
+
+void
+lmtp_reply_outcome(GString *replies, const char *recipient, const char *transaction_id,
+                   const LdaOutcome *outcome, bool utf8)
+{
+    size_t start = replies->len;
+
+    g_string_append_printf(replies, "%u %s <%s> %s %s", lda_outcome_reply_code(outcome),
                            outcome->status, recipient, transaction_id, outcome->text);
+    tame_line(replies, start, utf8);
+    g_string_append(replies, "\r\n");
 }
