@@ -3,6 +3,9 @@
  * The table is the only place that says which code goes with which refusal. Reply
  * codes after RFC 5321 section 4.2.3 and the RFC of each extension, enhanced codes
  * after RFC 5248. The texts go into the MTA's log, so each says what was wrong.
+ *
+ * Expected are limits, addresses that the MTA only passes on, and what follows in
+ * a pipeline from an earlier refusal: DATA when every RCPT was refused.
  */
 #include "lmtp/reply.h"
 
@@ -13,7 +16,7 @@ static const struct {
     unsigned code;
     const char *status;
     const char *text;
-    bool is_limit; /* not the client's fault */
+    bool is_expected; /* a correct client may meet it, so it is no fault */
 } refusals[] = {
     [LMTP_UNKNOWN_COMMAND] = {500, "5.5.1", "unknown command", false},
     [LMTP_NOT_IMPLEMENTED] = {502, "5.5.1", "command not implemented", false},
@@ -27,15 +30,15 @@ static const struct {
     [LMTP_RCPT_SYNTAX] = {501, "5.5.4", "syntax: RCPT TO:<address> [parameters]", false},
     [LMTP_BDAT_SYNTAX] = {501, "5.5.4", "syntax: BDAT size [LAST]", false},
     [LMTP_XFORWARD_SYNTAX] = {501, "5.5.4", "syntax: XFORWARD attribute=value...", false},
-    [LMTP_BAD_SENDER] = {501, "5.1.7", "bad sender address", false},
-    [LMTP_BAD_RECIPIENT] = {501, "5.1.3", "bad recipient address", false},
+    [LMTP_BAD_SENDER] = {501, "5.1.7", "bad sender address", true},
+    [LMTP_BAD_RECIPIENT] = {501, "5.1.3", "bad recipient address", true},
     [LMTP_BAD_PARAMETER] = {501, "5.5.4", "bad value of a parameter", false},
     [LMTP_REPEATED_PARAMETER] = {501, "5.5.4", "parameter given twice", false},
     [LMTP_UNKNOWN_PARAMETER] = {555, "5.5.4", "unsupported parameter", false},
     [LMTP_NEEDS_SMTPUTF8] = {553, "5.6.7", "address needs SMTPUTF8", false},
     [LMTP_NEEDS_LHLO] = {503, "5.5.1", "say LHLO first", false},
-    [LMTP_NEEDS_MAIL] = {503, "5.5.1", "need MAIL first", false},
-    [LMTP_NEEDS_RECIPIENT] = {503, "5.5.1", "no valid recipients", false},
+    [LMTP_NEEDS_MAIL] = {503, "5.5.1", "need MAIL first", true},
+    [LMTP_NEEDS_RECIPIENT] = {503, "5.5.1", "no valid recipients", true},
     [LMTP_NEEDS_BDAT] = {503, "5.5.1", "BODY=BINARYMIME needs BDAT", false},
     [LMTP_IN_TRANSACTION] = {503, "5.5.1", "not within a mail transaction", false},
     [LMTP_IN_BDAT] = {503, "5.5.1", "not after BDAT", false},
@@ -69,7 +72,7 @@ lmtp_reply_refusal(GString *replies, LmtpRefusal refusal)
 bool
 lmtp_refusal_is_fault(LmtpRefusal refusal)
 {
-    return refusal != LMTP_ACCEPTED && !refusals[refusal].is_limit;
+    return refusal != LMTP_ACCEPTED && !refusals[refusal].is_expected;
 }
 
 /* Makes the line that starts at start fit for the wire. Cutting never splits a

@@ -53,7 +53,7 @@ void lmtp_reply_multiline(GString *replies, unsigned code, const char *const *li
 void lmtp_reply_refusal(GString *replies, LmtpRefusal refusal);
 
 /* True for a fault of the client, which counts towards [lmtp] max_errors; false
- * for a limit that a correct client may meet. */
+ * for what a correct client may meet. */
 bool lmtp_refusal_is_fault(LmtpRefusal refusal);
 
 /* The reply for one recipient: "250 2.0.0 <ana@example.org> k3Xd9 stored in INBOX",

@@ -62,12 +62,11 @@ end_transaction(Session *session)
 
 /* ---- time, and the end of the session -------------------------------------- */
 
-/* timeout_s from now in microseconds, 0 being forever. */
+/* timeout_s from now, in microseconds of the clock that never steps. */
 static gint64
 deadline_after(guint64 timeout_s)
 {
-    return timeout_s == 0 ? G_MAXINT64
-                          : g_get_monotonic_time() + (gint64)timeout_s * G_USEC_PER_SEC;
+    return g_get_monotonic_time() + (gint64)timeout_s * G_USEC_PER_SEC;
 }
 
 /* RFC 5321 section 4.2.3: 421 may answer anything, and names the host. */
@@ -389,7 +388,7 @@ refuse(Session *session, LmtpRefusal refusal)
     if (!lmtp_refusal_is_fault(refusal))
         return;
     session->faults++;
-    if (session->config->lmtp.max_errors > 0 && session->faults >= session->config->lmtp.max_errors)
+    if (session->faults >= session->config->lmtp.max_errors)
         close_with(session, "4.7.0", "too many errors, closing the connection");
 }
 
