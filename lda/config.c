@@ -361,7 +361,7 @@ config_check(const char *path)
     Reading reading = {0};
 
     read_all(&reading, path, NULL);
-    g_autoptr(LdaConfig) config = reading.config;
+    config_free(reading.config);
     g_autoptr(GPtrArray) complaints = reading.complaints;
     for (unsigned i = 0; i < complaints->len; i++) {
         const GError *complaint = complaints->pdata[i];

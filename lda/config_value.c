@@ -17,8 +17,11 @@ typedef struct {
     guint64 factor;
 } Unit;
 
-static const Unit size_units[] = {
-    {'G', G_GUINT64_CONSTANT(1) << 30}, {'M', 1 << 20}, {'K', 1 << 10}, {0}};
+static const Unit size_units[] = {{'T', G_GUINT64_CONSTANT(1) << 40},
+                                  {'G', G_GUINT64_CONSTANT(1) << 30},
+                                  {'M', 1 << 20},
+                                  {'K', 1 << 10},
+                                  {0}};
 static const Unit time_units[] = {{'h', 3600}, {'m', 60}, {'s', 1}, {0}};
 
 static void *

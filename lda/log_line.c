@@ -147,6 +147,12 @@ log_format_number(GString *line, LogFormat format, const char *field, gint64 val
 }
 
 void
+log_append_json(GString *out, const char *text)
+{
+    append_quoted(out, LOG_FORMAT_JSON, text, text + strlen(text));
+}
+
+void
 log_format_end(GString *line, LogFormat format)
 {
     g_string_append(line, format == LOG_FORMAT_JSON ? "}\n" : "\n");

@@ -17,6 +17,9 @@
 void log_format_text(GString *line, LogFormat format, const char *field, const char *value);
 void log_format_number(GString *line, LogFormat format, const char *field, gint64 value);
 
+/* Appends text to out as a JSON string, quotes included. */
+void log_append_json(GString *out, const char *text);
+
 /* Ends the line, newline included. */
 void log_format_end(GString *line, LogFormat format);
 

@@ -1,0 +1,161 @@
+/* lda/lodge.c - main of `lodge`, everything an administrator types
+ *
+ *   lodge [-c FILE] [-o section.key=value] [--json] NOUN [VERB] [ARGUMENT...]
+ *
+ * One table of commands: dispatch, `lodge --help` and `lodge NOUN --help` walk
+ * it. What a command does, and its own options, is in the ctl_*.c of its noun.
+ */
+#include "lda/ctl.h"
+
+static const CtlCommand commands[] = {
+    {"config", NULL, "[section.key]", "print the settings as they hold", ctl_config_list, 0},
+    {"config", "check", "", "print everything that is wrong with the configuration",
+     ctl_config_check, 0},
+};
+
+/* The command that words name, and in *words_out how many of them are its name. */
+static const CtlCommand *
+find_command(char **words, int count, int *words_out)
+{
+    const CtlCommand *found = NULL;
+
+    for (size_t i = 0; count > 0 && i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i].noun, words[0]) != 0)
+            continue;
+        if (commands[i].verb == NULL && found == NULL) {
+            found = &commands[i];
+            *words_out = 1;
+        } else if (commands[i].verb != NULL && count > 1 &&
+                   strcmp(commands[i].verb, words[1]) == 0) {
+            found = &commands[i];
+            *words_out = 2;
+        }
+    }
+    return found;
+}
+
+static bool
+is_noun(const char *word)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i].noun, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "add, list, show": the verbs of a noun that needs one. */
+static char *
+list_verbs(const char *noun)
+{
+    g_autoptr(GPtrArray) verbs = g_ptr_array_new();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        if (strcmp(commands[i].noun, noun) == 0)
+            g_ptr_array_add(verbs, (void *)commands[i].verb);
+    }
+    g_ptr_array_add(verbs, NULL);
+    return g_strjoinv(", ", (char **)verbs->pdata);
+}
+
+/* The commands, of one noun unless it is NULL. */
+static char *
+list_commands(const char *noun)
+{
+    GString *out = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(commands); i++) {
+        const CtlCommand *c = &commands[i];
+
+        if (noun != NULL && strcmp(c->noun, noun) != 0)
+            continue;
+        g_autofree char *name = g_strjoin(" ", c->noun, c->verb, NULL);
+        g_autofree char *call = g_strjoin(" ", name, c->arguments, NULL);
+        if (strlen(call) > 32)
+            g_string_append_printf(out, "\n  %s\n  %-32s  %s", call, "", c->help);
+        else
+            g_string_append_printf(out, "\n  %-32s  %s", g_strchomp(call), c->help);
+    }
+    return g_string_free(out, FALSE);
+}
+
+static int
+show_help(const CtlContext *ctl, const char *noun)
+{
+    g_autofree char *list = list_commands(noun);
+    g_autofree char *text =
+        g_strdup_printf("Usage: lodge [OPTION...] %s ...\n%s\n\n"
+                        "  -c FILE                 configuration file, instead of %s\n"
+                        "  -o section.key=value    override a setting\n"
+                        "  --json                  print data as JSON\n"
+                        "  --version\n"
+                        "  --help                  also behind a command, for its own options\n\n"
+                        "Exit status: 0 done; 1 refused, not found, or there are complaints;\n"
+                        "2 wrong command line; 75 the map cannot be used now.",
+                        noun == NULL ? "COMMAND" : noun, list, CONFIG_DEFAULT_PATH);
+
+    return ctl_print(ctl, text);
+}
+
+static int
+run_command(CtlContext *ctl, int argc, char **argv)
+{
+    int words = 0;
+
+    /* `lodge help domain add` is `lodge domain add --help`. */
+    bool help = argc > 0 && strcmp(argv[0], "help") == 0;
+    ctl->command = find_command(argv + help, argc - help, &words);
+    if (ctl->command != NULL) {
+        char *ask[] = {argv[help], (char *)"--help", NULL};
+
+        return help ? ctl->command->run(ctl, 2, ask)
+                    : ctl->command->run(ctl, argc - words + 1, argv + words - 1);
+    }
+    argc -= help;
+    argv += help;
+    if (argc == 0 && !help)
+        return ctl_usage(ctl, "which command?");
+    if (argc == 0)
+        return show_help(ctl, NULL);
+    if (!is_noun(argv[0]))
+        return ctl_usage(ctl, "there is no command '%s'", argv[0]);
+    if (help || (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)))
+        return show_help(ctl, argv[0]);
+    if (argc > 1)
+        return ctl_usage(ctl, "there is no command '%s %s'", argv[0], argv[1]);
+    g_autofree char *verbs = list_verbs(argv[0]);
+    return ctl_usage(ctl, "'%s' is not all: %s?", argv[0], verbs);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_autoptr(GPtrArray) overrides = g_ptr_array_new_with_free_func(g_free);
+    CtlContext ctl = {.overrides = overrides};
+    g_autoptr(GOptionContext) options = g_option_context_new(NULL);
+    GOptionGroup *group = ctl_common_options(&ctl);
+    g_autoptr(GError) error = NULL;
+    gboolean help = FALSE, version = FALSE;
+    const GOptionEntry entries[] = {
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show help", NULL},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Show the version", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    int status = CTL_OK;
+
+    g_option_group_add_entries(group, entries);
+    g_option_context_set_main_group(options, group);
+    g_option_context_set_help_enabled(options, FALSE);
+    g_option_context_set_strict_posix(options, TRUE); /* the rest belongs to the command */
+    if (!g_option_context_parse(options, &argc, &argv, &error))
+        status = ctl_usage(&ctl, "%s", error->message);
+    else if (help)
+        status = show_help(&ctl, NULL);
+    else if (version)
+        status = ctl_print(&ctl, "lodge " LODGE_VERSION);
+    else
+        status = run_command(&ctl, argc - 1, argv + 1);
+    config_free(ctl.config);
+    g_free(ctl.config_path);
+    return status;
+}
