@@ -46,7 +46,8 @@ typedef struct Maildir Maildir;
 /* Opens the Maildir at the absolute path, creating it (and missing parents
  * below root, never root itself) with the mode of its parent, durably. Fails
  * with G_FILE_ERROR; the message names the path, and on EACCES the uid, gid and
- * mode in the way. */
+ * mode in the way. Fails with LDA_ERROR_CONFIG when path is not below root. No
+ * symbolic link below root is followed out of it. */
 Maildir *maildir_open(const char *path, const char *root, const MaildirLayout *layout,
                       GError **error);
 void maildir_free(Maildir *maildir); /* NULL is fine */
@@ -71,7 +72,10 @@ typedef struct MaildirCopy MaildirCopy;
 
 /* Writes the copy into tmp/ of the folder; not yet durable, not yet visible.
  * Fails with G_FILE_ERROR (G_FILE_ERROR_NOENT: the folder does not exist and was
- * not to be created) or LDA_ERROR_BAD_FOLDER. A failure leaves nothing behind. */
+ * not to be created) or LDA_ERROR_BAD_FOLDER. A failure leaves nothing behind. A
+ * keyword or subscription that cannot be entered in Dovecot's files in time is a
+ * g_warning() and no failure. One call in 64 also removes old files in that tmp/.
+ * The copy holds three descriptors and may outlive the Maildir. */
 MaildirCopy *maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
                            const MaildirCopyOptions *options, GError **error);
 

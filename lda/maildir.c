@@ -1,0 +1,465 @@
+/* lda/maildir.c - one copy of a message into one Maildir
+ *
+ *   maildir_open()      root --beneath--> Maildir, made when missing
+ *   maildir_stage()     tmp/NAME written whole
+ *   (commit_sync)       the file is durable
+ *   maildir_publish()   renamed into new/, or cur/ with flags; never over another file
+ *   (commit_sync)       the directory is durable
+ *
+ * This is the hot path, so each step is one system call where it can be: openat2(2)
+ * instead of a walk, writev(2) for headers and message, and no look at what a failing
+ * call will tell. tmp/ and new/ are held open: a link put in their place in between
+ * changes nothing.
+ */
+#include "lda/maildir_parts.h"
+
+#include <sys/stat.h>
+
+#include "lda/outcome.h"
+
+/* One delivery in so many sweeps the tmp/ it writes to: abandoned files go away in
+ * the Maildirs that are used, without a timer and without anything to remember. */
+enum { SWEEP_EVERY = 64 };
+
+struct Maildir {
+    int fd; /* O_PATH, as all directories that are only a place to start from */
+    char *path;
+    char *root;
+    const char *relative; /* path below root, within path */
+    MaildirLayout layout;
+    char *prefix;
+    MaildirAccess access;
+};
+
+/* The Maildir or one of its folders. */
+typedef struct {
+    int fd;
+    char *directory; /* ".Lists", or "" for the Maildir itself */
+    MaildirAccess access;
+} Folder;
+
+struct MaildirCopy {
+    int fd;
+    int tmp_fd;
+    int directory_fd; /* new/ or cur/ */
+    char *name;       /* in tmp/ */
+    char *final_name; /* in new/ or cur/ */
+    char *path;
+    char *folder;
+    bool in_tmp;
+};
+
+static void
+folder_clear(Folder *folder)
+{
+    lodge_close(&folder->fd);
+    g_clear_pointer(&folder->directory, g_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Folder, folder_clear)
+
+/* ---- opening ------------------------------------------------------------- */
+
+/* The path below root, "." for root itself; NULL when it is not below. */
+static const char *
+below_root(const char *path, const char *root)
+{
+    size_t len = strlen(root);
+
+    while (len > 0 && root[len - 1] == '/')
+        len--;
+    if (path[0] != '/' || strncmp(path, root, len) != 0 || (path[len] != '/' && path[len] != '\0'))
+        return NULL;
+    for (path += len; *path == '/'; path++)
+        ;
+    return *path == '\0' ? "." : path;
+}
+
+static bool
+has_odd_level(const char *relative)
+{
+    g_auto(GStrv) levels = g_strsplit(relative, "/", -1);
+
+    for (char **level = levels; *level != NULL; level++) {
+        if (strcmp(*level, "..") == 0 || **level == '\0')
+            return true;
+    }
+    return false;
+}
+
+static int
+open_root(const Maildir *maildir, GError **error)
+{
+    int fd = open(maildir->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        maildir_set_errno(error, "open the mail root", maildir->root);
+    return fd;
+}
+
+/* Makes what is missing of the Maildir and opens it. */
+static bool
+create_and_open(Maildir *maildir, int root_fd, GError **error)
+{
+    if (!maildir_create(root_fd, maildir->relative, false))
+        return maildir_set_errno(error, "create the Maildir", maildir->path);
+    maildir->fd = maildir_open_beneath(root_fd, maildir->relative, O_PATH | O_DIRECTORY, 0);
+    return maildir->fd >= 0 || maildir_set_errno(error, "open the Maildir", maildir->path);
+}
+
+static bool
+open_maildir(Maildir *maildir, GError **error)
+{
+    lodge_autofd root_fd = open_root(maildir, error);
+
+    if (root_fd < 0)
+        return false;
+    maildir->fd = maildir_open_beneath(root_fd, maildir->relative, O_PATH | O_DIRECTORY, 0);
+    if (maildir->fd < 0 && errno != ENOENT)
+        return maildir_set_errno(error, "open the Maildir", maildir->path);
+    if (maildir->fd < 0 && !create_and_open(maildir, root_fd, error))
+        return false;
+    return maildir_access_read(maildir->fd, &maildir->access) ||
+           maildir_set_errno(error, "examine the Maildir", maildir->path);
+}
+
+Maildir *
+maildir_open(const char *path, const char *root, const MaildirLayout *layout, GError **error)
+{
+    g_autoptr(Maildir) maildir = g_new0(Maildir, 1);
+
+    maildir->fd = -1;
+    maildir->path = g_strdup(path);
+    for (size_t len = strlen(path); len > 1 && maildir->path[len - 1] == '/'; len--)
+        maildir->path[len - 1] = '\0';
+    maildir->root = g_strdup(root);
+    maildir->prefix = g_strdup(layout->prefix);
+    maildir->layout = (MaildirLayout){.separator = layout->separator, .prefix = maildir->prefix};
+    maildir->relative = below_root(maildir->path, root);
+    if (maildir->relative == NULL || has_odd_level(maildir->relative)) {
+        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG,
+                    "Maildir '%s' is not a plain path below the mail root '%s'", path, root);
+        return NULL;
+    }
+    return open_maildir(maildir, error) ? g_steal_pointer(&maildir) : NULL;
+}
+
+void
+maildir_free(Maildir *maildir)
+{
+    if (maildir == NULL)
+        return;
+    lodge_close(&maildir->fd);
+    g_free(maildir->path);
+    g_free(maildir->root);
+    g_free(maildir->prefix);
+    g_free(maildir);
+}
+
+/* ---- folders ------------------------------------------------------------- */
+
+static char *
+folder_path(const Maildir *maildir, const char *directory)
+{
+    return directory[0] == '\0' ? g_strdup(maildir->path)
+                                : g_strconcat(maildir->path, "/", directory, NULL);
+}
+
+/* Makes the folder, or what is missing in it. */
+static bool
+create_folder(const Maildir *maildir, const char *directory, GError **error)
+{
+    g_autofree char *path = folder_path(maildir, directory);
+
+    if (directory[0] != '\0')
+        return maildir_create(maildir->fd, directory, true) ||
+               maildir_set_errno(error, "create the folder", path);
+
+    lodge_autofd root_fd = open_root(maildir, error);
+
+    if (root_fd < 0)
+        return false;
+    return maildir_create(root_fd, maildir->relative, false) ||
+           maildir_set_errno(error, "repair the Maildir", path);
+}
+
+/* A folder nobody is subscribed to is one its owner may never see; mail in it all
+ * the same is better than no mail. */
+static void
+subscribe(const Maildir *maildir, const char *directory, const MaildirNamer *namer, gint64 now_us)
+{
+    const MaildirLockRequest request = {
+        .owner = namer, .now_us = now_us, .wait_ms = MAILDIR_LOCK_WAIT_MS};
+    g_autoptr(GError) error = NULL;
+
+    if (!maildir_subscribe(maildir->fd, &maildir->access, directory, &request, &error))
+        g_warning("cannot subscribe to '%s' in '%s': %s", directory, maildir->path, error->message);
+}
+
+/* Opens directory ("" or ".Lists") as the folder; ENOENT with errno kept. */
+static bool
+open_directory(const Maildir *maildir, Folder *folder)
+{
+    const char *directory = folder->directory[0] == '\0' ? "." : folder->directory;
+
+    folder->fd = maildir_open_beneath(maildir->fd, directory, O_PATH | O_DIRECTORY, 0);
+    return folder->fd >= 0 && maildir_access_read(folder->fd, &folder->access);
+}
+
+static bool
+open_folder(const Maildir *maildir, Folder *folder, const MaildirCopyOptions *options,
+            const MaildirNamer *namer, GError **error)
+{
+    g_autofree char *path = folder_path(maildir, folder->directory);
+
+    if (open_directory(maildir, folder))
+        return true;
+    if (errno != ENOENT || (options->stage_flags & MAILDIR_CREATE_FOLDER) == 0)
+        return maildir_set_errno(error, "open the folder", path);
+    if (!create_folder(maildir, folder->directory, error))
+        return false;
+    subscribe(maildir, folder->directory, namer, options->now_us);
+    return open_directory(maildir, folder) || maildir_set_errno(error, "open the folder", path);
+}
+
+/* tmp/ and new/ or cur/ of the folder. */
+static bool
+open_boxes(const Folder *folder, const char *box, MaildirCopy *copy)
+{
+    copy->tmp_fd = maildir_open_beneath(folder->fd, "tmp", O_PATH | O_DIRECTORY, 0);
+    if (copy->tmp_fd >= 0)
+        copy->directory_fd = maildir_open_beneath(folder->fd, box, O_RDONLY | O_DIRECTORY, 0);
+    return copy->directory_fd >= 0;
+}
+
+static bool
+open_or_repair_boxes(const Maildir *maildir, const Folder *folder, const char *box,
+                     MaildirCopy *copy, GError **error)
+{
+    if (open_boxes(folder, box, copy))
+        return true;
+    if (errno != ENOENT)
+        return maildir_set_errno(error, "open the directory of", copy->path);
+    lodge_close(&copy->tmp_fd);
+    return create_folder(maildir, folder->directory, error) &&
+           (open_boxes(folder, box, copy) ||
+            maildir_set_errno(error, "open the directory of", copy->path));
+}
+
+/* ---- staging ------------------------------------------------------------- */
+
+static guint64
+count_lines(const char *text)
+{
+    guint64 lines = 0;
+
+    for (const char *p = text; (p = strchr(p, '\n')) != NULL; p++)
+        lines++;
+    return lines;
+}
+
+/* ":2,FSab", or "" when the copy goes into new/. */
+static char *
+info_suffix(const Maildir *maildir, const Folder *folder, const MaildirCopyOptions *options,
+            MaildirNamer *namer)
+{
+    g_autofree char *letters = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (options->keywords != NULL && options->keywords[0] != NULL)
+        letters = maildir_keywords_letters(folder->fd, &folder->access, options->keywords, namer,
+                                           options->now_us, MAILDIR_LOCK_WAIT_MS, &error);
+    if (error != NULL)
+        g_warning("a message in '%s%s%s' goes without a keyword: %s", maildir->path,
+                  folder->directory[0] == '\0' ? "" : "/", folder->directory, error->message);
+    if (options->flags[0] == '\0' && (letters == NULL || letters[0] == '\0'))
+        return g_strdup("");
+    return g_strconcat(":2,", options->flags, letters, NULL);
+}
+
+static void
+name_copy(MaildirCopy *copy, const Maildir *maildir, const Folder *folder, MaildirNamer *namer,
+          Message *message, const MaildirCopyOptions *options)
+{
+    guint64 size = strlen(options->headers);
+    g_autofree char *info = info_suffix(maildir, folder, options, namer);
+    g_autofree char *path = folder_path(maildir, folder->directory);
+
+    copy->name =
+        maildir_name_new(namer, options->now_us, size + message_size(message),
+                         size + count_lines(options->headers) + message_virtual_size(message));
+    copy->final_name = g_strconcat(copy->name, info, NULL);
+    copy->path = g_strconcat(path, info[0] == '\0' ? "/new/" : "/cur/", copy->final_name, NULL);
+}
+
+/* O_EXCL: a name that exists, or a link of that name, is never written to. */
+static bool
+create_file(MaildirCopy *copy, const MaildirAccess *access, GError **error)
+{
+    copy->fd = openat(copy->tmp_fd, copy->name,
+                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, access->mode & 0666);
+    if (copy->fd < 0)
+        return maildir_set_errno(error, "create in tmp/ for", copy->path);
+    copy->in_tmp = true;
+    return maildir_access_apply_to_file(copy->fd, access) ||
+           maildir_set_errno(error, "set the mode of", copy->path);
+}
+
+static bool
+write_copy(const MaildirCopy *copy, const MaildirCopyOptions *options, Message *message,
+           GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (maildir_write_message(copy->fd, options, message, &failure))
+        return true;
+    if (failure == NULL)
+        return maildir_set_errno(error, "write", copy->path);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
+}
+
+static MaildirCopy *
+stage_in(const Maildir *maildir, const Folder *folder, MaildirNamer *namer, Message *message,
+         const MaildirCopyOptions *options, GError **error)
+{
+    g_autoptr(MaildirCopy) copy = g_new0(MaildirCopy, 1);
+
+    copy->fd = copy->tmp_fd = copy->directory_fd = -1;
+    name_copy(copy, maildir, folder, namer, message, options);
+
+    if (namer->sequence % SWEEP_EVERY == 0)
+        (void)maildir_sweep_tmp(folder->fd, options->now_us); /* how many does not matter */
+
+    const char *box = strcmp(copy->name, copy->final_name) == 0 ? "new" : "cur";
+
+    if (!open_or_repair_boxes(maildir, folder, box, copy, error) ||
+        !create_file(copy, &folder->access, error) || !write_copy(copy, options, message, error))
+        return NULL;
+    return g_steal_pointer(&copy);
+}
+
+MaildirCopy *
+maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
+              const MaildirCopyOptions *options, GError **error)
+{
+    const char *name = options->folder != NULL ? options->folder : "INBOX";
+    g_auto(Folder) folder = {.fd = -1};
+    g_auto(GStrv) levels = maildir_folder_levels(&maildir->layout, name, error);
+
+    if (levels == NULL)
+        return NULL;
+    folder.directory = maildir_folder_to_directory(&maildir->layout, name, error);
+    if (folder.directory == NULL || !open_folder(maildir, &folder, options, namer, error))
+        return NULL;
+
+    MaildirCopy *copy = stage_in(maildir, &folder, namer, message, options, error);
+
+    if (copy != NULL)
+        copy->folder = maildir_folder_name(&maildir->layout, (const char *const *)levels);
+    return copy;
+}
+
+int
+maildir_copy_fd(const MaildirCopy *copy)
+{
+    return copy->fd;
+}
+
+int
+maildir_copy_directory_fd(const MaildirCopy *copy)
+{
+    return copy->directory_fd;
+}
+
+const char *
+maildir_copy_path(const MaildirCopy *copy)
+{
+    return copy->path;
+}
+
+const char *
+maildir_copy_folder(const MaildirCopy *copy)
+{
+    return copy->folder;
+}
+
+/* ---- publishing ---------------------------------------------------------- */
+
+/* File systems without RENAME_NOREPLACE (NFS) have link(2), which never replaces;
+ * those without links have only rename(2), and names that nobody else makes. */
+static bool
+move_without_noreplace(const MaildirCopy *copy)
+{
+    if (linkat(copy->tmp_fd, copy->name, copy->directory_fd, copy->final_name, 0) == 0) {
+        (void)unlinkat(copy->tmp_fd, copy->name,
+                       0); /* the second name; swept up later if need be */
+        return true;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return false;
+    return renameat(copy->tmp_fd, copy->name, copy->directory_fd, copy->final_name) == 0;
+}
+
+/* Over NFS an answer may be lost and the call repeated: what looks like a failure
+ * has been done if the file is there. */
+static bool
+is_published(const MaildirCopy *copy)
+{
+    struct stat staged, found;
+
+    return fstat(copy->fd, &staged) == 0 &&
+           fstatat(copy->directory_fd, copy->final_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+           staged.st_ino == found.st_ino && staged.st_dev == found.st_dev;
+}
+
+bool
+maildir_publish(MaildirCopy *copy, GError **error)
+{
+    bool moved = renameat2(copy->tmp_fd, copy->name, copy->directory_fd, copy->final_name,
+                           RENAME_NOREPLACE) == 0;
+
+    if (!moved && (errno == EINVAL || errno == ENOSYS || errno == EPERM))
+        moved = move_without_noreplace(copy);
+    if (!moved) {
+        int saved = errno;
+
+        if (!is_published(copy)) {
+            errno = saved;
+            return maildir_set_errno(error, "move the message to", copy->path);
+        }
+        (void)unlinkat(copy->tmp_fd, copy->name, 0); /* gone unless link(2) did it */
+    }
+    copy->in_tmp = false;
+    return true;
+}
+
+void
+maildir_withdraw(MaildirCopy *copy)
+{
+    if (!copy->in_tmp)
+        (void)unlinkat(copy->directory_fd, copy->final_name, 0); /* a reader may have moved it */
+}
+
+void
+maildir_copy_free(MaildirCopy *copy)
+{
+    if (copy == NULL)
+        return;
+    if (copy->in_tmp)
+        (void)unlinkat(copy->tmp_fd, copy->name, 0); /* swept up after 36 hours otherwise */
+    lodge_close(&copy->fd);
+    lodge_close(&copy->tmp_fd);
+    lodge_close(&copy->directory_fd);
+    g_free(copy->name);
+    g_free(copy->final_name);
+    g_free(copy->path);
+    g_free(copy->folder);
+    g_free(copy);
+}
+
+unsigned
+maildir_clean_tmp(Maildir *maildir, gint64 now_us)
+{
+    return maildir_sweep_all(maildir->fd, now_us);
+}

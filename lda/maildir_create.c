@@ -1,0 +1,120 @@
+/* lda/maildir_create.c - Maildirs and folders that are not there yet
+ *
+ * Every directory gets the mode and group of its parent (setgid with it), whatever
+ * our umask. The order is the point:
+ *
+ *   each level: mkdir, fsync the parent   then cur, new, fsync   and last tmp
+ *
+ * A delivery begins in tmp/. So whoever finds a tmp/ may rely on all above it being
+ * durable, even when another process made it a moment ago; whoever finds none
+ * comes here and syncs the whole path himself.
+ */
+#include "lda/maildir_parts.h"
+
+#include <sys/stat.h>
+
+bool
+maildir_access_read(int dir_fd, MaildirAccess *access_out)
+{
+    struct stat st;
+
+    if (fstat(dir_fd, &st) != 0)
+        return false;
+    /* Sticky and world-writable directories ("/tmp") are not what mail is modelled on. */
+    *access_out = (MaildirAccess){.mode = (st.st_mode & 02775) | 0700, .gid = st.st_gid};
+    return true;
+}
+
+/* umask may have taken bits, and without setgid the group is ours and not the
+ * parent's. When we may not give that group away, its rights shrink to
+ * everybody's: they were not meant for another group. */
+static bool
+apply_access(int fd, mode_t mode, gid_t gid)
+{
+    struct stat st;
+
+    if ((mode & 077) == 0)
+        return true;
+    if (fstat(fd, &st) != 0)
+        return false;
+    if (st.st_gid != gid && fchown(fd, (uid_t)-1, gid) != 0)
+        mode = (mode & (mode_t)~02070) | (mode & 07) << 3;
+    return fchmod(fd, mode) == 0;
+}
+
+bool
+maildir_access_apply_to_file(int fd, const MaildirAccess *access)
+{
+    return apply_access(fd, access->mode & 0666, access->gid);
+}
+
+/* One directory in parent_fd. True also when it is there already. */
+static bool
+make_directory(int parent_fd, const char *name, bool *made_out)
+{
+    MaildirAccess access;
+
+    *made_out = mkdirat(parent_fd, name, 0700) == 0;
+    if (!*made_out)
+        return errno == EEXIST;
+    if (!maildir_access_read(parent_fd, &access))
+        return false;
+
+    lodge_autofd fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd >= 0 && apply_access(fd, access.mode, access.gid);
+}
+
+/* One level of the path: made, durable in its parent, and opened. */
+static int
+make_level(int base_fd, int parent_fd, const char *path, const char *level)
+{
+    bool made;
+
+    if (!make_directory(parent_fd, level, &made))
+        return -1;
+    /* A parent that we may search but not read cannot be synced; nor is anything of
+     * ours new in it when we have made nothing. */
+    if (!maildir_sync_directory(parent_fd) && (made || errno != EACCES))
+        return -1;
+    return maildir_open_beneath(base_fd, path, O_PATH | O_DIRECTORY, 0);
+}
+
+static int
+make_path(int base_fd, const char *path)
+{
+    g_auto(GStrv) levels = g_strsplit(path, "/", -1);
+    g_autoptr(GString) done = g_string_new(NULL);
+    lodge_autofd at = maildir_open_beneath(base_fd, ".", O_PATH | O_DIRECTORY, 0);
+
+    for (char **level = levels; *level != NULL && at >= 0; level++) {
+        lodge_autofd parent = lodge_steal_fd(&at);
+
+        g_string_append_printf(done, "%s%s", done->len > 0 ? "/" : "", *level);
+        at = make_level(base_fd, parent, done->str, *level);
+    }
+    return lodge_steal_fd(&at);
+}
+
+/* Courier's mark: this is a folder, quota and subscriptions lie one level up. */
+static bool
+mark_folder(int folder_fd)
+{
+    lodge_autofd fd = openat(folder_fd, "maildirfolder",
+                             O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+    MaildirAccess access;
+
+    return fd >= 0 && maildir_access_read(folder_fd, &access) &&
+           maildir_access_apply_to_file(fd, &access);
+}
+
+bool
+maildir_create(int base_fd, const char *path, bool is_folder)
+{
+    lodge_autofd fd = make_path(base_fd, path);
+    bool made;
+
+    return fd >= 0 && make_directory(fd, "cur", &made) && make_directory(fd, "new", &made) &&
+           (!is_folder || mark_folder(fd)) && maildir_sync_directory(fd) &&
+           make_directory(fd, "tmp", &made);
+}
