@@ -1,7 +1,40 @@
-/* schema/mailmap.c - whose mailbox is this address? See mailmap.h. */
+/* schema/mailmap.c - whose mailbox is this address?
+ *
+ *   address --fold.c--> local, detail, domain --query.c--> row --> Mailbox
+ *
+ * The map is opened and its query prepared once; a lookup then costs SQLite's
+ * shared lock, one read of the change counter, and one stat() to see whether the
+ * file is still the one we opened: a map may be replaced by a rename. The up to
+ * three questions of a lookup are asked in one transaction and so of one state.
+ * "Unknown" is only ever the answer of a query that ran to its end.
+ */
 #include "schema/mailmap.h"
 
+#include <sys/stat.h>
+
+#include "schema/database.h"
+#include "schema/fold.h"
+#include "schema/migrate.h"
+#include "schema/presets.h"
+#include "schema/query.h"
+
 G_DEFINE_QUARK(lodge_mailmap_error, mailmap_error)
+
+/* One opened file. */
+typedef struct {
+    sqlite3 *db;
+    sqlite3_stmt *begin;
+    sqlite3_stmt *end;
+    MailboxQuery *query;
+    dev_t dev;
+    ino_t ino;
+} Connection;
+
+struct Mailmap {
+    MailmapOptions options;
+    const Preset *preset;
+    Connection *connection;
+};
 
 void
 mailbox_free(Mailbox *mailbox)
@@ -15,4 +48,186 @@ mailbox_free(Mailbox *mailbox)
     g_free(mailbox->maildir);
     g_free(mailbox->sieve);
     g_free(mailbox);
+}
+
+static void
+connection_close(Connection *connection)
+{
+    if (connection == NULL)
+        return;
+    query_free(connection->query);
+    database_finalize(connection->begin);
+    database_finalize(connection->end);
+    database_close(connection->db);
+    g_free(connection);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Connection, connection_close)
+
+static bool
+stat_map(const char *path, struct stat *info_out, GError **error)
+{
+    if (stat(path, info_out) == 0)
+        return true;
+    g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNAVAILABLE, "cannot open map '%s': %s", path,
+                g_strerror(errno));
+    return false;
+}
+
+/* The identity is taken before the file is opened: replaced in between, the next
+ * lookup sees a difference and opens again. */
+static Connection *
+connection_open(const Mailmap *map, GError **error)
+{
+    g_autoptr(Connection) connection = g_new0(Connection, 1);
+    const char *path = map->options.path;
+    const char *own = map->options.mailbox_query;
+    const char *sql = own != NULL && *own != '\0' ? own : map->preset->query;
+    struct stat info;
+
+    if (!stat_map(path, &info, error))
+        return NULL;
+    connection->dev = info.st_dev;
+    connection->ino = info.st_ino;
+    connection->db = database_open(path, false, map->options.busy_timeout_ms, error);
+    if (connection->db == NULL)
+        return NULL;
+    if (sql == map->preset->query && map->preset->own_schema &&
+        !migrate_check(connection->db, path, error))
+        return NULL;
+    connection->begin = database_prepare(connection->db, path, "BEGIN", error);
+    if (connection->begin == NULL)
+        return NULL;
+    connection->end = database_prepare(connection->db, path, "COMMIT", error);
+    if (connection->end == NULL)
+        return NULL;
+    connection->query = query_new(connection->db, path, sql, error);
+    if (connection->query == NULL)
+        return NULL;
+    return g_steal_pointer(&connection);
+}
+
+Mailmap *
+mailmap_open(const MailmapOptions *options, GError **error)
+{
+    g_autoptr(Mailmap) map = g_new0(Mailmap, 1);
+
+    map->options = *options;
+    map->preset = preset_find(options->preset);
+    if (map->preset == NULL) {
+        g_autofree char *names = preset_names();
+
+        g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_SCHEMA,
+                    "there is no preset '%s' of the map; there are: %s", options->preset, names);
+        return NULL;
+    }
+    map->connection = connection_open(map, error);
+    if (map->connection == NULL)
+        return NULL;
+    return g_steal_pointer(&map);
+}
+
+void
+mailmap_close(Mailmap *map)
+{
+    if (map == NULL)
+        return;
+    connection_close(map->connection);
+    g_free(map);
+}
+
+/* Opens the map again when its name leads to another file. The old one is kept
+ * until the new one is open, so that a broken one is tried again each time. */
+static bool
+follow_file(Mailmap *map, GError **error)
+{
+    Connection *fresh;
+    struct stat info;
+
+    if (!stat_map(map->options.path, &info, error))
+        return false;
+    if (info.st_dev == map->connection->dev && info.st_ino == map->connection->ino)
+        return true;
+    fresh = connection_open(map, error);
+    if (fresh == NULL)
+        return false;
+    connection_close(map->connection);
+    map->connection = fresh;
+    return true;
+}
+
+/* Asks for the three forms of the address; *mailbox_out is NULL when none has a row. */
+static bool
+find_row(const Mailmap *map, const FoldedAddress *address, Mailbox **mailbox_out, GError **error)
+{
+    MailboxQuery *query = map->connection->query;
+    g_autofree char *base = NULL;
+    g_autofree char *detail = NULL;
+    g_autoptr(Mailbox) mailbox = NULL;
+    MailmapMatch match = MAILMAP_MATCH_ADDRESS;
+    bool split;
+
+    if (!query_run(query, address->local, address->domain, &mailbox, error))
+        return false;
+    split = mailbox == NULL && fold_split_detail(address, map->options.recipient_delimiter,
+                                                 map->options.fold_local_part, &base, &detail);
+    if (split) {
+        match = MAILMAP_MATCH_WITHOUT_DETAIL;
+        if (!query_run(query, base, address->domain, &mailbox, error))
+            return false;
+    }
+    if (mailbox == NULL) {
+        match = MAILMAP_MATCH_CATCH_ALL;
+        if (!query_run(query, "", address->domain, &mailbox, error))
+            return false;
+    }
+    if (mailbox != NULL) {
+        mailbox->match = match;
+        mailbox->detail = g_steal_pointer(&detail);
+    }
+    *mailbox_out = g_steal_pointer(&mailbox);
+    return true;
+}
+
+static bool
+run_control(sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+
+    (void)sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
+static bool
+find_in_transaction(const Mailmap *map, const FoldedAddress *address, Mailbox **mailbox_out,
+                    GError **error)
+{
+    Connection *connection = map->connection;
+    bool done;
+
+    if (!run_control(connection->begin))
+        return database_set_error(connection->db, map->options.path, "read", error);
+    done = find_row(map, address, mailbox_out, error);
+    /* Ends a transaction that only read; after an error SQLite may have done so itself. */
+    (void)run_control(connection->end);
+    return done;
+}
+
+Mailbox *
+mailmap_lookup(Mailmap *map, const char *address, GError **error)
+{
+    g_auto(FoldedAddress) folded = {0};
+    g_autoptr(Mailbox) mailbox = NULL;
+    g_autofree char *text = NULL;
+
+    if (!fold_address(address, map->options.fold_local_part, false, &folded, error) ||
+        !follow_file(map, error) || !find_in_transaction(map, &folded, &mailbox, error))
+        return NULL;
+    text = g_strconcat(folded.local, "@", folded.domain, NULL);
+    if (mailbox == NULL) {
+        g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNKNOWN_ADDRESS, "'%s' has no mailbox here",
+                    text);
+        return NULL;
+    }
+    mailbox->address = g_steal_pointer(&text);
+    return g_steal_pointer(&mailbox);
 }

@@ -72,7 +72,7 @@ GPtrArray *mapedit_list(Mapedit *edit, MapeditTable table, const char *key, cons
 
 /* One step of forwarding, in the order Postfix would follow it. */
 typedef struct {
-    unsigned depth;
+    unsigned depth;    /* 0 for what the address itself forwards to */
     char *source;      /* the row's key that matched */
     char *destination; /* one address of its list */
     bool loops;        /* destination was met before on this path: Postfix stops here */

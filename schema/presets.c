@@ -1,0 +1,90 @@
+/* schema/presets.c - mailbox queries for the schemas administrators already have
+ *
+ * Each is what [map] mailbox_query may hold: parameters :address :local :domain,
+ * result columns by name (mailmap.h). All but our own compare without regard to
+ * case, as MySQL does, where these schemas come from: a dump keeps the spelling of
+ * each row, while we ask in lower case. An index on the key with COLLATE NOCASE
+ * makes that fast in large tables.
+ */
+#include "schema/presets.h"
+
+static const Preset presets[] = {
+    {
+        .name = "lodge",
+        .own_schema = true,
+        .query = "SELECT u.email AS user, u.active AND d.active AS active,"
+                 " coalesce(u.home, d.home) AS home, coalesce(u.maildir, d.maildir) AS maildir,"
+                 " coalesce(u.sieve, d.sieve) AS sieve,"
+                 " coalesce(u.uid, d.uid) AS uid, coalesce(u.gid, d.gid) AS gid,"
+                 " coalesce(u.quota_bytes, d.quota_bytes) AS quota_bytes,"
+                 " coalesce(u.quota_messages, d.quota_messages) AS quota_messages"
+                 " FROM users AS u JOIN domains AS d ON d.domain = u.domain"
+                 " WHERE u.email = :address",
+    },
+    {
+        /* A row that exists is live; the mailbox is <root>/example.org/user/. */
+        .name = "tutorial",
+        .query = "SELECT email AS user, 1 AS active, :domain || '/' || :local AS home,"
+                 " '.' AS maildir"
+                 " FROM users WHERE email = :address COLLATE NOCASE AND :local <> ''",
+    },
+    {
+        /* Column maildir is the Maildir itself, below the root. A quota of 0 or
+         * below is none. Domain aliases: the mailbox of the target domain. */
+        .name = "postfixadmin",
+        .query = "SELECT m.username AS user, m.active = 1 AND d.active = 1 AS active,"
+                 " m.maildir AS home, '.' AS maildir, max(m.quota, 0) AS quota_bytes"
+                 " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
+                 " WHERE m.username = :address COLLATE NOCASE"
+                 " UNION ALL"
+                 " SELECT m.username, m.active = 1 AND d.active = 1 AND a.active = 1,"
+                 " m.maildir, '.', max(m.quota, 0)"
+                 " FROM alias_domain AS a"
+                 " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
+                 "NOCASE"
+                 " JOIN domain AS d ON d.domain = m.domain"
+                 " WHERE a.alias_domain = :domain COLLATE NOCASE",
+    },
+    {
+        /* Quota in megabytes. enabledeliver is the switch for all delivery,
+         * enablelmtp the one that iRedMail's Dovecot looks at. */
+        .name = "iredmail",
+        .query = "SELECT m.username AS user,"
+                 " m.active = 1 AND m.enabledeliver = 1 AND m.enablelmtp = 1 AND d.active = 1"
+                 " AS active,"
+                 " m.storagebasedirectory || '/' || m.storagenode || '/' || m.maildir AS home,"
+                 " coalesce(nullif(m.mailboxfolder, ''), 'Maildir') AS maildir,"
+                 " max(m.quota, 0) * 1048576 AS quota_bytes"
+                 " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
+                 " WHERE m.username = :address COLLATE NOCASE"
+                 " UNION ALL"
+                 " SELECT m.username, m.active = 1 AND m.enabledeliver = 1 AND m.enablelmtp = 1"
+                 " AND d.active = 1 AND a.active = 1,"
+                 " m.storagebasedirectory || '/' || m.storagenode || '/' || m.maildir,"
+                 " coalesce(nullif(m.mailboxfolder, ''), 'Maildir'), max(m.quota, 0) * 1048576"
+                 " FROM alias_domain AS a"
+                 " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
+                 "NOCASE"
+                 " JOIN domain AS d ON d.domain = m.domain"
+                 " WHERE a.alias_domain = :domain COLLATE NOCASE",
+    },
+};
+
+const Preset *
+preset_find(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
+        if (strcmp(presets[i].name, name) == 0)
+            return &presets[i];
+    return NULL;
+}
+
+char *
+preset_names(void)
+{
+    GString *names = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(presets); i++)
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", presets[i].name);
+    return g_string_free(names, FALSE);
+}

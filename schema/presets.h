@@ -1,0 +1,19 @@
+/* schema/presets.h - mailbox queries for the schemas administrators already have */
+#ifndef LODGE_SCHEMA_PRESETS_H
+#define LODGE_SCHEMA_PRESETS_H
+
+#include "lodge.h"
+
+typedef struct {
+    const char *name;
+    bool own_schema; /* the file must be a lodge map of the current version */
+    const char *query;
+} Preset;
+
+/* NULL when there is none of that name. */
+const Preset *preset_find(const char *name);
+
+/* "lodge, tutorial, ...", for messages. Free with g_free(). */
+char *preset_names(void);
+
+#endif
