@@ -181,7 +181,7 @@ SELECT email, local, domain, domain_utf8, active, user_active, password, uid, gi
        replace(replace(replace(replace(replace(home, '%%', char(1)), '%u', replace(email, '%', char(1))), '%n', replace(local, '%', char(1))), '%d', domain), char(1), '%') AS home,
        replace(replace(replace(replace(replace(maildir, '%%', char(1)), '%u', replace(email, '%', char(1))), '%n', replace(local, '%', char(1))), '%d', domain), char(1), '%') AS maildir,
        replace(replace(replace(replace(replace(sieve, '%%', char(1)), '%u', replace(email, '%', char(1))), '%n', replace(local, '%', char(1))), '%d', domain), char(1), '%') AS sieve
-FROM (SELECT u.email, u.local, u.domain, d.domain_utf8, u.active AND d.active AS active, u.active AS user_active, u.password,
+FROM (SELECT u.email, u.local, d.domain, d.domain_utf8, u.active AND d.active AS active, u.active AS user_active, u.password,
              coalesce(u.uid, d.uid) AS uid, coalesce(u.gid, d.gid) AS gid,
              coalesce(u.quota_bytes, d.quota_bytes, 0) AS quota_bytes,
              coalesce(u.quota_messages, d.quota_messages, 0) AS quota_messages,
