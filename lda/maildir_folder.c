@@ -152,9 +152,9 @@ maildir_folder_levels(const MaildirLayout *layout, const char *folder, GError **
     for (char **level = levels; *level != NULL; level++) {
         if (!check_level(layout, folder, *level, error))
             return NULL;
+        if (level == levels && g_ascii_strcasecmp(*level, "INBOX") == 0)
+            memcpy(*level, "INBOX", strlen("INBOX"));
     }
-    if (g_ascii_strcasecmp(levels[0], "INBOX") == 0)
-        memcpy(levels[0], "INBOX", strlen("INBOX"));
     return g_steal_pointer(&levels);
 }
 
