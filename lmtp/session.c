@@ -20,8 +20,7 @@
 #include "lmtp/reply.h"
 #include "lmtp/stream.h"
 
-/* How long a client that we are done with may take to read what we said. */
-#define LAST_REPLIES_S 30
+#define LAST_REPLIES_S 30 /* the usual patience_s */
 
 typedef struct {
     Lda *lda;
@@ -31,6 +30,7 @@ typedef struct {
     GString *replies; /* the stream's */
     unsigned faults;
     bool closing;
+    guint64 patience_s;    /* how long the client may take to read our last replies */
     char *client_name;     /* of LHLO; NULL before it */
     GHashTable *forwarded; /* of XFORWARD, for the next transaction */
 
@@ -88,6 +88,8 @@ end_of_input(Session *session, LmtpStreamResult result)
     else if (result == LMTP_STREAM_TIMEOUT)
         close_with(session, "4.4.2", "waited too long, closing the connection");
     session->closing = true;
+    if (result == LMTP_STREAM_TIMEOUT)
+        session->patience_s = 0; /* perhaps it was for reading that we waited */
     if (session->envelope != NULL)
         g_message("%s: client %s in transaction %s, nothing delivered", session->connection->peer,
                   result == LMTP_STREAM_TIMEOUT ? "stalled" : "lost", session->transaction_id);
@@ -441,6 +443,7 @@ lmtp_session_run(Lda *lda, const LdaConfig *config, const LmtpConnection *connec
         .stream = stream,
         .replies = stream->replies,
         .forwarded = new_attributes(),
+        .patience_s = LAST_REPLIES_S,
     };
     g_autofree char *greeting = g_strdup_printf("%s lodge LMTP", lda_hostname(lda));
 
@@ -448,7 +451,7 @@ lmtp_session_run(Lda *lda, const LdaConfig *config, const LmtpConnection *connec
     while (!session.closing)
         handle_next(&session);
     end_transaction(&session);
-    (void)lmtp_stream_flush(stream, deadline_after(LAST_REPLIES_S));
+    (void)lmtp_stream_flush(stream, deadline_after(session.patience_s));
     lmtp_stream_shutdown(stream);
     g_hash_table_unref(session.forwarded);
     g_free(session.client_name);
