@@ -16,8 +16,8 @@
 #define TEXT(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 0, 0, help)
 #define NAME(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 1, 0, help)
 #define PATH(section, key, value, help) ROW(section, key, CONFIG_PATH, "path", value, 0, 0, help)
-#define TEMPLATE(section, key, value, help) \
-    ROW(section, key, CONFIG_TEMPLATE, "path with %u %n %d %h", value, 0, 0, help)
+#define TEMPLATE(section, key, letters, value, help) \
+    ROW(section, key, CONFIG_TEMPLATE, "path with " letters, value, 0, 0, help)
 #define YES_NO(section, key, value, help) \
     ROW(section, key, CONFIG_YES_NO, "yes/no", value, 0, 0, help)
 #define WORD(section, key, words, value, help) \
@@ -34,9 +34,9 @@ static const ConfigSetting settings[] = {
          "User whose rights deliveries run with when lodged is started as root; never root."),
     TEXT(mail, group, "", "Group of the deliveries; empty: the primary group of that user."),
     PATH(mail, root, "/var/vmail", "Directory of all mail; nothing is written outside it."),
-    TEMPLATE(mail, home, "%d/%n",
+    TEMPLATE(mail, home, "%u %n %d", "%d/%n",
              "Home of a user whose row in the map names none, below root unless absolute."),
-    TEMPLATE(mail, maildir, "Maildir",
+    TEMPLATE(mail, maildir, "%u %n %d %h", "Maildir",
              "Maildir of a user whose row in the map names none, below home unless absolute."),
     YES_NO(mail, per_user_ids, "no",
            "Deliver with the uid and gid of the row in the map; lodged must then run as root."),

@@ -219,22 +219,28 @@ set_list(char ***slot, ConfigKind kind, const char *text, GError **error)
 }
 
 static bool
-is_template(const char *text)
+is_template(const char *text, bool with_home)
 {
-    g_autofree char *expanded = config_expand(text, "user@example.org", "/home", NULL);
+    g_autofree char *expanded =
+        config_expand(text, "user@example.org", with_home ? "/home" : NULL, NULL);
 
     return expanded != NULL && *expanded != '\0';
 }
 
 /* What a text of this kind must be; NULL when it is that already. */
 static const char *
-text_complaint(ConfigKind kind, const char *text)
+text_complaint(const ConfigSetting *setting, const char *text)
 {
-    switch (kind) {
+    bool with_home = strstr(setting->type, "%h") != NULL;
+
+    switch (setting->kind) {
     case CONFIG_PATH:
         return *text == '/' ? NULL : "an absolute path";
     case CONFIG_TEMPLATE:
-        return is_template(text) ? NULL : "a path made of text, %u, %n, %d, %h and %%";
+        if (is_template(text, with_home))
+            return NULL;
+        return with_home ? "a path made of text, %u, %n, %d, %h and %%"
+                         : "a path made of text, %u, %n, %d and %%";
     case CONFIG_CHARACTER:
         return g_ascii_isgraph(text[0]) && text[1] == '\0' ? NULL : "a single character";
     default:
@@ -245,7 +251,7 @@ text_complaint(ConfigKind kind, const char *text)
 static bool
 set_text(char **slot, const ConfigSetting *setting, const char *text, GError **error)
 {
-    const char *expected = text_complaint(setting->kind, text);
+    const char *expected = text_complaint(setting, text);
 
     if (expected != NULL)
         return expect(error, text, expected);

@@ -58,6 +58,9 @@ const LdaConfig *ctl_config(CtlContext *ctl, GError **error);
  * ours to write (MAILMAP_ERROR_REFUSED). */
 Mapedit *ctl_open_map(CtlContext *ctl, GError **error);
 
+/* Whether the map has lodge's own schema, with forwardings and all. */
+bool ctl_is_own_schema(const LdaConfig *config);
+
 /* "lodge domain add: <message>" on stderr; returns the exit status for error. */
 int ctl_fail(const CtlContext *ctl, const GError *error);
 
@@ -69,12 +72,23 @@ int ctl_usage(const CtlContext *ctl, const char *format, ...) G_GNUC_PRINTF(2, 3
 void ctl_json_text(GString *json, const char *name, const char *text);
 void ctl_json_raw(GString *json, const char *name, const char *raw);
 
+/* A size as people read it, and as it can be typed: "10G" where that is exact. */
+char *ctl_format_size(guint64 octets);
+
 /* Writes text to stdout, which must take it: a full disk is no success. */
 int ctl_print(const CtlContext *ctl, const char *text);
 
 /* A new password, from a prompt that does not echo or as one line of stdin, as
  * crypt(3) hash. Fails with CONFIG_ERROR_VALUE or G_FILE_ERROR. */
 char *ctl_read_password(GError **error);
+
+/* The lookups for Postfix and Dovecot of schema/, embedded at build. */
+typedef struct {
+    const char *name; /* "postfix/domains.cf" */
+    const char *text;
+} CtlLookup;
+extern const CtlLookup ctl_lookups[];
+extern const size_t ctl_lookup_count;
 
 int ctl_config_list(CtlContext *ctl, int argc, char **argv);
 int ctl_config_check(CtlContext *ctl, int argc, char **argv);

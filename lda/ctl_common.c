@@ -169,6 +169,18 @@ ctl_json_text(GString *json, const char *name, const char *text)
         log_append_json(json, text);
 }
 
+char *
+ctl_format_size(guint64 octets)
+{
+    size_t unit = 0;
+
+    while (unit < 4 && octets > 0 && octets % 1024 == 0) {
+        octets /= 1024;
+        unit++;
+    }
+    return g_strdup_printf("%" G_GUINT64_FORMAT "%.1s", octets, &"\0KMGT"[unit]);
+}
+
 int
 ctl_print(const CtlContext *ctl, const char *text)
 {

@@ -47,7 +47,8 @@ list_settings(const LdaConfig *config, bool json, bool changed_only)
         if (strcmp(section, settings[i].section) != 0)
             g_string_append_printf(out, "%s[%s]\n", out->len > 0 ? "\n" : "", settings[i].section);
         section = settings[i].section;
-        g_string_append_printf(out, "%s = %s\n", settings[i].key, value);
+        g_string_append_printf(out, "%s =%s%s\n", settings[i].key, *value == '\0' ? "" : " ",
+                               value);
     }
     if (json)
         g_string_append_c(out, ']');

@@ -7,7 +7,29 @@
  */
 #include "lda/ctl.h"
 
+#define MAP_COMMANDS(noun_, table_, key_, rest_, what_)                                        \
+    {noun_, "add", key_ rest_, "add " what_, ctl_map_add, table_},                             \
+        {noun_, "list", "[DOMAIN]", "list all, or those of one domain", ctl_map_list, table_}, \
+        {noun_, "show", key_, "show " what_, ctl_map_show, table_},                            \
+        {noun_, "set", key_ rest_, "change " what_, ctl_map_set, table_},                      \
+    {                                                                                          \
+        noun_, "remove", key_, "remove " what_, ctl_map_remove, table_                         \
+    }
+
 static const CtlCommand commands[] = {
+    {"init", NULL, "[DIRECTORY]",
+     "write configuration, map and lookups into DIRECTORY (" LODGE_SYSCONFDIR
+     "), and say what to do next",
+     ctl_init, 0},
+    MAP_COMMANDS("domain", MAPEDIT_DOMAINS, "DOMAIN", "", "a domain"),
+    MAP_COMMANDS("user", MAPEDIT_USERS, "USER", "", "a user, who has a mailbox"),
+    {"user", "password", "USER", "set a password, typed or as one line of standard input",
+     ctl_user_password, MAPEDIT_USERS},
+    MAP_COMMANDS("alias", MAPEDIT_FORWARDINGS, "ADDRESS", " DESTINATION...", "a forwarding"),
+    MAP_COMMANDS("transport", MAPEDIT_TRANSPORT, "DOMAIN", " TRANSPORT",
+                 "the transport of a domain or an address"),
+    {"map", "resolve", "ADDRESS", "say where mail for ADDRESS goes, step by step", ctl_map_resolve,
+     0},
     {"config", NULL, "[section.key]", "print the settings as they hold", ctl_config_list, 0},
     {"config", "check", "", "print everything that is wrong with the configuration",
      ctl_config_check, 0},
@@ -124,7 +146,7 @@ run_command(CtlContext *ctl, int argc, char **argv)
     if (argc > 1)
         return ctl_usage(ctl, "there is no command '%s %s'", argv[0], argv[1]);
     g_autofree char *verbs = list_verbs(argv[0]);
-    return ctl_usage(ctl, "'%s' is not all: %s?", argv[0], verbs);
+    return ctl_usage(ctl, "'%s' needs one of: %s", argv[0], verbs);
 }
 
 int
