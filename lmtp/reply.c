@@ -69,6 +69,16 @@ lmtp_reply_refusal(GString *replies, LmtpRefusal refusal)
     lmtp_reply(replies, refusals[refusal].code, refusals[refusal].status, refusals[refusal].text);
 }
 
+LdaOutcome *
+lmtp_refusal_outcome(LmtpRefusal refusal)
+{
+    LdaOutcome *outcome = g_new0(LdaOutcome, 1);
+
+    outcome->status = g_strdup(refusals[refusal].status);
+    outcome->text = g_strdup(refusals[refusal].text);
+    return outcome;
+}
+
 bool
 lmtp_refusal_is_fault(LmtpRefusal refusal)
 {

@@ -52,6 +52,9 @@ void lmtp_reply_multiline(GString *replies, unsigned code, const char *const *li
 /* The reply for a refusal; never call it with LMTP_ACCEPTED. */
 void lmtp_reply_refusal(GString *replies, LmtpRefusal refusal);
 
+/* The refusal as the outcome for one recipient, for the log. */
+LdaOutcome *lmtp_refusal_outcome(LmtpRefusal refusal);
+
 /* True for a fault of the client, which counts towards [lmtp] max_errors; false
  * for what a correct client may meet. */
 bool lmtp_refusal_is_fault(LmtpRefusal refusal);

@@ -390,8 +390,21 @@ refuse(Session *session, LmtpRefusal refusal)
     if (!lmtp_refusal_is_fault(refusal))
         return;
     session->faults++;
-    if (session->faults >= session->config->lmtp.max_errors)
+    if (session->faults >= session->config->lmtp.max_errors) {
         close_with(session, "4.7.0", "too many errors, closing the connection");
+        g_message("%s: hung up on after %u errors", session->connection->peer, session->faults);
+    }
+}
+
+/* A recipient that did not get as far as lda_resolve() is in the deliver log all the
+ * same: somebody will look for that mail. */
+static void
+log_refused_recipient(const Session *session, const LmtpCommand *command, LmtpRefusal refusal)
+{
+    g_autoptr(LdaOutcome) outcome = lmtp_refusal_outcome(refusal);
+
+    lda_log_refusal(session->lda, session->transaction_id, session->envelope, command->address,
+                    outcome);
 }
 
 static void
@@ -402,8 +415,11 @@ handle_line(Session *session, const char *line, size_t len)
 
     if (refusal == LMTP_ACCEPTED)
         refusal = handlers[command->verb](session, command);
-    if (refusal != LMTP_ACCEPTED)
-        refuse(session, refusal);
+    if (refusal == LMTP_ACCEPTED)
+        return;
+    if (command->verb == LMTP_RCPT && command->address != NULL && session->envelope != NULL)
+        log_refused_recipient(session, command, refusal);
+    refuse(session, refusal);
     /* A chunk of unknown size follows: taken for commands, it could be anything. */
     if (command->verb == LMTP_BDAT && command->refusal != LMTP_ACCEPTED && !session->closing)
         close_with(session, "4.5.0", "cannot tell where the chunk ends");

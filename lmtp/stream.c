@@ -21,6 +21,7 @@ lmtp_stream_new(int fd, int stop_fd)
     stream->fd = fd;
     stream->stop_fd = stop_fd;
     stream->replies = g_string_new(NULL);
+    stream->held_us = 0;
     stream->start = 0;
     stream->end = 0;
     stream->dropping_line = false;
@@ -55,6 +56,7 @@ lmtp_stream_write(LmtpStream *stream)
     }
     if (done > 0)
         g_string_erase(stream->replies, 0, (gssize)done);
+    stream->held_us = 0;
     return true;
 }
 
@@ -184,15 +186,30 @@ drop_partial_line(LmtpStream *stream)
     stream->start = stream->input[stream->end - 1] == '\r' ? stream->end - 1 : stream->end;
 }
 
+/* Sees to it that replies neither pile up nor wait for long. */
+static LmtpStreamResult
+release_replies(LmtpStream *stream, gint64 deadline_us)
+{
+    gint64 now_us = g_get_monotonic_time();
+
+    if (stream->replies->len > LMTP_STREAM_UNWRITTEN_MAX)
+        return lmtp_stream_flush(stream, deadline_us);
+    if (stream->replies->len == 0)
+        return LMTP_STREAM_READY;
+    if (stream->held_us == 0)
+        stream->held_us = now_us;
+    if (now_us - stream->held_us > LMTP_STREAM_HOLD_US && !lmtp_stream_write(stream))
+        return LMTP_STREAM_CLOSED;
+    return LMTP_STREAM_READY;
+}
+
 LmtpStreamResult
 lmtp_stream_read_line(LmtpStream *stream, LmtpWait wait, const char **line_out, size_t *len_out)
 {
-    if (stream->replies->len > LMTP_STREAM_UNWRITTEN_MAX) {
-        LmtpStreamResult result = lmtp_stream_flush(stream, wait.deadline_us);
+    LmtpStreamResult released = release_replies(stream, wait.deadline_us);
 
-        if (result != LMTP_STREAM_READY)
-            return result;
-    }
+    if (released != LMTP_STREAM_READY)
+        return released;
     for (;;) {
         const uint8_t *unread = stream->input + stream->start;
         const uint8_t *crlf = memmem(unread, stream->end - stream->start, "\r\n", 2);

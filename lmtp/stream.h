@@ -4,6 +4,8 @@
  * and are written when the session would wait for input. A client that sends a
  * lot before it reads a single reply is served all the same, up to
  * LMTP_STREAM_UNWRITTEN_MAX octets of replies; then it has until the deadline.
+ * Replies are held back no longer than LMTP_STREAM_HOLD_US: fifty RCPTs that each
+ * wait for a locked map must not look like a dead server.
  */
 #ifndef LODGE_LMTP_STREAM_H
 #define LODGE_LMTP_STREAM_H
@@ -17,6 +19,7 @@
 
 #define LMTP_STREAM_INPUT_SIZE 65536
 #define LMTP_STREAM_UNWRITTEN_MAX 262144
+#define LMTP_STREAM_HOLD_US G_USEC_PER_SEC
 
 typedef enum {
     LMTP_STREAM_READY,
@@ -30,6 +33,7 @@ typedef struct {
     int fd;
     int stop_fd;      /* -1: none */
     GString *replies; /* append here */
+    gint64 held_us;   /* since when there are replies, roughly; 0: not noticed any */
     size_t start;     /* unread input is input[start] to input[end - 1] */
     size_t end;
     bool dropping_line; /* in the middle of a line that is too long */
