@@ -232,6 +232,8 @@ fold_address(const char *text, bool fold_local_part, bool catch_all, FoldedAddre
         return bad_address(error, text, "it must be local@domain");
     if (at == text && !catch_all)
         return bad_address(error, text, "nothing stands before the @");
+    if (at[1] == '\0')
+        return bad_address(error, text, "nothing stands after the @");
     domain = is_literal(at + 1) ? g_ascii_strdown(at + 1, -1) : mailmap_fold_domain(at + 1, error);
     if (domain == NULL)
         return false;

@@ -9,6 +9,20 @@
  * A-label form (UTS #46, so that a U-label finds the same row), the local part
  * to lower case (NFC) unless fold_local_part is off. Looked for are the full
  * address, then the address without its detail, then the catch-all "@domain".
+ *
+ * Another schema comes in through a mailbox query: one SELECT with the parameters
+ * :address :local :domain (folded; "@domain", "" and the domain for the catch-all)
+ * and one row a mailbox, of which the first counts. Its columns by name:
+ *
+ *   user            required  key of the row, "ana@example.org"; %u %n %d of the paths
+ *   active          required  1 or 0; also t, true, yes, 2 and f, false, no
+ *   home, maildir, sieve      text; home is required, NULL AS home takes the default
+ *   uid, gid                  whole numbers above 0
+ *   quota_bytes               whole numbers, 0 for no limit
+ *   quota_messages
+ *
+ * NULL and "" are "not set", and blanks around a value do not count. A column of
+ * another name is an error when the map is opened, as it would be a misspelt one.
  */
 #ifndef LODGE_SCHEMA_MAILMAP_H
 #define LODGE_SCHEMA_MAILMAP_H
@@ -53,8 +67,9 @@ typedef enum {
 typedef struct {
     char *address; /* as looked up, folded, detail included */
     char *user;    /* key of the row: "ana@example.org" or "@example.org"; Dovecot's %u */
-    char *detail;  /* "lists" of "ana+lists"; NULL without one or when the full address matched */
-    char *home;    /* absolute, or relative to [mail] root; %u %n %d unexpanded */
+    char *
+        detail; /* "lists" of "ana+lists", case kept; NULL without or if the full address matched */
+    char *home; /* absolute, or relative to [mail] root; %u %n %d unexpanded */
     char *maildir; /* absolute, or relative to home; %u %n %d %h unexpanded */
     char *sieve;   /* path of the active script, as maildir */
     gint64 uid;
