@@ -4,6 +4,7 @@
 # other users may enter: Postfix, Dovecot and the workers run as their own.
 # Nothing here sleeps for a result: conditions are asked for until a deadline.
 
+bats_require_minimum_version 1.5.0
 lodge_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 lodge_lib=$lodge_top/tests/lib
 # The user deliveries run as: any without rights will do, and this one always exists.

@@ -9,7 +9,7 @@ import socket
 
 
 class Closed(Exception):
-    """The server ended the connection, or did not answer in time."""
+    """The server ended the connection (421 announces it), or did not answer in time."""
 
 
 class Client:
@@ -54,6 +54,8 @@ class Client:
             if not re.match(r"[2-5]\d\d(?:[ -]|$)", line):
                 raise Closed(f"not a reply: {line!r}")
             texts.append(line[4:])
+            if line.startswith("421"):
+                raise Closed(line)
             if line[3:4] != "-":
                 return int(line[:3]), "\n".join(texts)
 

@@ -1,0 +1,27 @@
+# tests/faults/deliver.bats - nothing that `deliver` acknowledged is lost
+
+load ../lib/scratch.bash
+
+setup() { scratch_make faults; }
+teardown() { scratch_remove; }
+
+faults() { python3 "$lodge_top/tests/faults/$1.py" "$T" "${@:2}"; }
+
+@test "deliver killed at any instant leaves nothing partial, and loses nothing it exited 0 for" {
+    faults kill_deliver 100 $RANDOM
+}
+
+@test "every system call of deliver may fail: the mail is stored, or to be tried again" {
+    faults break_calls
+}
+
+@test "deliver fsyncs the file before the rename, and the directories before it says so" {
+    faults strace_delivery pipe "$T/trace"
+    python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace"
+}
+
+@test "a deliver that forgot an fsync would be found out" {
+    faults strace_delivery pipe "$T/trace"
+    run ! python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace" --without file
+    run ! python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace" --without directory
+}
