@@ -201,20 +201,20 @@ replace_workers(Server *server, ServerSettings *settings, GError **error)
 static void
 reload(Server *server)
 {
+    g_autoptr(GError) complaint = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(ServerSettings) settings =
-        server_settings_load(server->options->config_path, server->options->overrides, &error);
+        server_settings_load(server->options->config_path, server->options->overrides, &complaint);
 
     systemd_notify_reloading();
-    if (settings != NULL && replace_workers(server, settings, &error)) {
+    if (settings != NULL && replace_workers(server, settings, &complaint)) {
         settings = NULL; /* taken */
         g_message("configuration reloaded");
     } else {
-        g_warning("the configuration stays as it was: %s", error->message);
-        g_clear_error(&error);
         /* The log was rotated all the same, perhaps: that needs new workers too. */
         if (!replace_workers(server, server->settings, &error))
             g_warning("the workers stay as they were: %s", error->message);
+        g_warning("the configuration stays as it was: %s", complaint->message);
     }
     notify_ready(server);
 }

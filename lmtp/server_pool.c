@@ -206,6 +206,8 @@ pool_adjust(Pool *pool, gint64 now_us)
     shrink(pool, count.alive > wanted ? count.alive - wanted : 0, now_us);
     if (pool->shrink_at_us != 0)
         next_us = MIN(next_us, pool->shrink_at_us);
+    else if (count.alive > pool->minimum) /* nobody tells when they become idle */
+        next_us = MIN(next_us, now_us + SHRINK_INTERVAL_US);
     return next_us;
 }
 

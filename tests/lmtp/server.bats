@@ -1,0 +1,519 @@
+#!/usr/bin/env bats
+# lodged as a process: listening, workers, reload, upgrade, drain, privileges.
+# Each test has its own server below a temporary directory. As root the mail user
+# is nobody; otherwise everything runs as whoever runs the test.
+
+setup() {
+    lodged=$LODGE_BUILD/lmtp/lodged
+    T=$(mktemp -d /tmp/lodge-server-XXXXXX)
+    mkdir "$T/mail" "$T/log"
+    chmod 755 "$T"
+    sqlite3 "$T/map.db" 'CREATE TABLE users (email TEXT, password TEXT);
+        INSERT INTO users VALUES ("ana@example.org", "");'
+    cat > "$T/lodge.conf" <<CONF
+[mail]
+user = nobody
+root = $T/mail
+[map]
+path = $T/map.db
+preset = tutorial
+[lmtp]
+listen = unix:$T/lmtp
+socket_group =
+min_workers = 2
+max_workers = 8
+[log]
+path = $T/log/deliver.log
+CONF
+    [ "$(id -u)" -ne 0 ] || chown nobody "$T/mail" "$T/log"
+    server=
+    export PYTHONPATH=$BATS_TEST_DIRNAME/../lib T
+    export PYTHONDONTWRITEBYTECODE=1
+}
+
+teardown() {
+    if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
+        kill -TERM "$server"
+        wait_gone "$server" 40 || kill -KILL "$server"
+    fi
+    rm -rf "$T"
+}
+
+# until_true COMMAND...: polls it for at most 20 seconds
+until_true() {
+    local deadline=$((SECONDS + 20))
+    until "$@"; do
+        [ $SECONDS -lt $deadline ] || { echo "never true: $*"; cat "$T/err" "$T/log/deliver.log"; return 1; } >&2
+        sleep 0.05
+    done
+}
+
+wait_gone() { # PID SECONDS
+    local deadline=$((SECONDS + $2))
+    while kill -0 "$1" 2>/dev/null; do
+        [ $SECONDS -lt $deadline ] || return 1
+        sleep 0.05
+    done
+}
+
+logged() { grep -q -- "$1" "$T/log/deliver.log" 2>/dev/null; }
+
+# start [ARGUMENT...]: until it serves; its process id is in $server
+start() {
+    "$lodged" -c "$T/lodge.conf" "$@" 2> "$T/err" 3>&- 4>&- &
+    server=$!
+    export server
+    until_true logged 'serves'
+}
+
+# python: the script on standard input, with the client at hand
+python() { python3 -c "
+import os, signal, socket, subprocess, sys, time
+from lmtp_client import *
+T, server = os.environ['T'], int(os.environ.get('server') or 0)
+unix = T + '/lmtp'
+$(cat)"; }
+
+# replace KEY VALUE: in the configuration file
+replace() { sed -i "s|^$1 =.*|$1 = $2|" "$T/lodge.conf"; }
+
+stored() { find "$T/mail" -path '*/new/*' -type f | wc -l; }
+
+@test "lodged delivers over a unix socket, IPv4 and IPv6, and ends with status 0" {
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    replace listen "unix:$T/lmtp inet:127.0.0.1:$port inet:[::1]:$port"
+    start
+    PORT=$port python <<'PY'
+port = int(os.environ["PORT"])
+for address in (unix, ("127.0.0.1", port), ("::1", port)):
+    client = Client(address)
+    client.deliver()
+    client.quit()
+PY
+    [ "$(stored)" -eq 3 ]
+    grep -rq 'Received:.*\[127.0.0.1\]' "$T/mail"
+    grep -rq 'Received:.*\[IPv6:::1\]' "$T/mail"
+    kill -TERM $server
+    wait $server
+    [ ! -e "$T/lmtp" ]
+    server=
+}
+
+@test "bad options, configurations and users are refused with a clear line and status" {
+    run "$lodged" -c "$T/lodge.conf" --nonsense
+    [ "$status" -eq 64 ]
+    run "$lodged" -c "$T/lodge.conf" surplus
+    [ "$status" -eq 64 ]
+    run "$lodged" -c "$T/nothing.conf"
+    [ "$status" -eq 78 ] && [[ $output == *nothing.conf* ]]
+    run "$lodged" -c "$T/lodge.conf" -t -o lmtp.listen=inet:localhost:24
+    [ "$status" -eq 78 ] && [[ $output == *localhost* ]]
+    run "$lodged" -c "$T/lodge.conf" -t -o lmtp.trusted_networks=10.0.0.1/8
+    [ "$status" -eq 78 ] && [[ $output == *10.0.0.1/8* ]]
+    run "$lodged" -c "$T/lodge.conf" -t -o lmtp.min_workers=9
+    [ "$status" -eq 78 ] && [[ $output == *max_workers* ]]
+    run "$lodged" -c "$T/lodge.conf" -o "lmtp.listen=unix:$T/no/such/lmtp"
+    [ "$status" -eq 71 ] && [[ $output == *"$T/no/such/lmtp"* ]]
+    run "$lodged" -c "$T/lodge.conf" -t
+    [ "$status" -eq 0 ]
+    [ "$(id -u)" -eq 0 ] || return 0
+    run "$lodged" -c "$T/lodge.conf" -o mail.user=no-such-user
+    [ "$status" -eq 78 ] && [[ $output == *no-such-user* ]]
+    run "$lodged" -c "$T/lodge.conf" -o mail.user=root
+    [ "$status" -eq 78 ] && [[ $output == *"never delivered as root"* ]]
+    run "$lodged" -c "$T/lodge.conf" -t -o lmtp.socket_group=no-such-group
+    [ "$status" -eq 78 ] && [[ $output == *no-such-group* ]]
+}
+
+@test "a dead server's socket is replaced, a living server's is left alone" {
+    start
+    kill -KILL $server
+    until_true python <<< 'assert not children(server)'
+    [ -S "$T/lmtp" ]
+    : > "$T/log/deliver.log"
+    start
+    run "$lodged" -c "$T/lodge.conf"
+    [ "$status" -eq 71 ] && [[ $output == *"another server"* ]]
+    python <<< 'Client(unix).deliver()'
+}
+
+@test "the unix socket has the configured mode and owner" {
+    replace socket_group games
+    start -o lmtp.socket_mode=0606 -o lmtp.socket_user=daemon
+    [ "$(stat -c %a "$T/lmtp")" = 606 ]
+    [ "$(id -u)" -eq 0 ] || skip "giving files away needs root"
+    [ "$(stat -c %U:%G "$T/lmtp")" = daemon:games ]
+}
+
+@test "SIGHUP under load replaces every worker and no client notices" {
+    start
+    python <<'PY'
+load = Load(unix)
+for turn in range(5):
+    load.wait_for(20)
+    before = set(children(server))
+    os.kill(server, signal.SIGHUP)
+    wait_until(lambda: len(set(children(server)) - before) >= 2, what="start of new workers")
+load.wait_for(20)
+print(load.stop())
+wait_until(lambda: not before & set(children(server)), what="end of the old workers")
+PY
+    [ "$(grep -c 'configuration reloaded' "$T/log/deliver.log")" -eq 5 ]
+}
+
+@test "SIGHUP with a bad configuration keeps the old one and says so" {
+    start
+    replace max_workers many
+    kill -HUP $server
+    until_true logged 'the configuration stays as it was'
+    logged max_workers
+    python <<< 'Client(unix).deliver()'
+}
+
+@test "SIGHUP reopens the log after rotation even when the configuration is bad" {
+    start
+    replace max_workers many
+    mv "$T/log/deliver.log" "$T/log/deliver.log.1"
+    kill -HUP $server
+    until_true logged 'the configuration stays as it was'
+    python <<< 'Client(unix).deliver()'
+    until_true logged 'to=ana@example.org'
+}
+
+@test "SIGHUP opens new listeners and closes those that are gone" {
+    start
+    replace listen "unix:$T/other"
+    python <<'PY'
+client = Client(unix)
+client.begin()
+os.kill(server, signal.SIGHUP)
+wait_until(lambda: os.path.exists(T + "/other") and not os.path.exists(unix))
+Client(T + "/other").deliver()
+client.finish()
+client.quit()
+PY
+}
+
+@test "SIGTERM lets a transaction end, tells idle sessions, and waits for both" {
+    start
+    python <<'PY'
+busy, idle = Client(unix), Client(unix)
+busy.begin()
+os.kill(server, signal.SIGTERM)
+idle.expect("421")
+assert idle.reply() == ""
+assert not os.path.exists(unix)
+busy.finish()
+wait_until(lambda: not children(server), what="end of the workers")
+PY
+    wait $server
+    server=
+    [ "$(stored)" -eq 1 ]
+}
+
+@test "SIGTERM waits no longer than drain_timeout" {
+    start -o lmtp.drain_timeout=1
+    python <<'PY'
+client = Client(unix)
+client.begin()
+os.kill(server, signal.SIGTERM)
+assert client.reply() == ""
+PY
+    wait $server
+    server=
+    logged 'did not end in time'
+    [ "$(stored)" -eq 0 ]
+}
+
+@test "a master that is killed takes its workers along" {
+    start
+    python <<'PY'
+workers = children(server)
+client = Client(unix)
+os.kill(server, signal.SIGKILL)
+client.expect("421")
+wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), what="end of the workers")
+PY
+}
+
+@test "a worker that is killed harms only its own transaction and is replaced" {
+    start
+    python <<'PY'
+victim, other = Client(unix), Client(unix)
+victim.begin()
+other.begin()
+os.kill(victim.worker(), signal.SIGKILL)
+assert victim.reply() == ""
+other.finish()
+other.quit()
+wait_until(lambda: len(children(server)) >= 2)
+Client(unix).deliver()
+PY
+    until_true logged 'killed by signal 9'
+    [ "$(stored)" -eq 2 ]
+}
+
+@test "workers that die one after the other are started more and more slowly" {
+    replace min_workers 1
+    start
+    python <<'PY'
+log = lambda: open(T + "/log/deliver.log").read()
+for death in range(5):
+    wait_until(lambda: children(server))
+    for pid in children(server):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: log().count("killed by signal") > death)
+assert "next start is in 0.1 s" in log() and "next start is in 0.8 s" in log(), log()
+start = time.monotonic()
+Client(unix).deliver()
+assert time.monotonic() - start > 0.3
+PY
+}
+
+@test "beyond max_workers a connection waits, and is served when one is free" {
+    replace min_workers 1
+    replace max_workers 1
+    start -o lmtp.busy_wait=60
+    python <<'PY'
+first = Client(unix)
+second = Client(unix, greet=False)
+first.deliver()
+first.quit()
+second.greet()
+second.deliver()
+PY
+}
+
+@test "after busy_wait seconds without a free worker a connection gets 421" {
+    replace min_workers 1
+    replace max_workers 2
+    start -o lmtp.busy_wait=1
+    python <<'PY'
+first, second = Client(unix), Client(unix)
+start = time.monotonic()
+third = Client(unix, greet=False)
+assert third.expect("421").startswith("421 4.3.2 ")
+assert third.reply() == ""
+assert time.monotonic() - start >= 0.9
+first.deliver()
+first.quit()
+fourth = Client(unix)
+fourth.deliver()
+second.deliver()
+PY
+    logged 'refused 1 connections'
+}
+
+@test "workers grow with the load up to the maximum and go when it is over" {
+    start
+    python <<'PY'
+clients = [Client(unix) for _ in range(8)]
+wait_until(lambda: len(children(server)) == 8)
+for client in clients:
+    client.deliver()
+    client.quit()
+wait_until(lambda: len(children(server)) == 2, seconds=60, what="shrinking to the minimum")
+Client(unix).deliver()
+PY
+}
+
+# A service manager of a few lines: holds the socket, passes it, starts lodged again.
+manager='
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(T + "/passed")
+listener.listen(16)
+notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notices.bind(T + "/notify")
+notices.settimeout(30)
+os.chmod(T + "/notify", 0o666)
+
+def pass_socket():
+    os.dup2(listener.fileno(), 3, inheritable=True)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", NOTIFY_SOCKET=T + "/notify")
+
+def launch():
+    return subprocess.Popen([os.environ["LODGED"], "-c", T + "/lodge.conf"],
+                            preexec_fn=pass_socket, close_fds=False)
+
+def notice(start):
+    while True:
+        text = notices.recv(4096).decode()
+        if text.startswith(start):
+            return text
+'
+
+@test "a socket passed by the service manager is served, kept, and a restart refuses nobody" {
+    LODGED=$lodged python <<PY
+$manager
+process = launch()
+assert "/passed" in notice("READY=1")
+Client(T + "/passed").deliver()
+assert not os.path.exists(unix), "[lmtp] listen is not used then"
+process.send_signal(signal.SIGHUP)
+notice("RELOADING=1")
+notice("READY=1")
+Client(T + "/passed").deliver()
+process.terminate()
+notice("STOPPING=1")
+assert process.wait(30) == 0
+waiting = Client(T + "/passed", greet=False)
+process = launch()
+waiting.greet()
+waiting.deliver()
+process.terminate()
+assert process.wait(30) == 0
+PY
+    [ "$(stored)" -eq 3 ]
+}
+
+@test "SIGUSR2 under load starts the program again and no client notices" {
+    cp "$lodged" "$T/lodged"
+    lodged=$T/lodged
+    start
+    PROGRAM=$lodged python <<'PY'
+program = os.environ["PROGRAM"]
+log = lambda: open(T + "/log/deliver.log").read()
+load = Load(unix)
+for turn in range(3):
+    load.wait_for(20)
+    before = set(children(server))
+    with open(program, "rb") as old, open(program + ".new", "wb") as new:
+        new.write(old.read())
+    os.chmod(program + ".new", 0o755)
+    os.rename(program + ".new", program)
+    os.kill(server, signal.SIGUSR2)
+    wait_until(lambda: log().count(" serves ") == turn + 2, what="start of the new program")
+    assert os.readlink(f"/proc/{server}/exe") == program
+load.wait_for(20)
+load.stop()
+wait_until(lambda: not before & set(children(server)), what="end of the old workers")
+Client(unix).deliver()
+PY
+    kill -TERM $server
+    wait $server
+    server=
+    [ ! -e "$T/lmtp" ]
+}
+
+@test "SIGUSR2 with a program that cannot start changes nothing" {
+    cp "$lodged" "$T/lodged"
+    lodged=$T/lodged
+    start
+    cp /bin/false "$T/lodged.new"
+    mv "$T/lodged.new" "$T/lodged"
+    kill -USR2 $server
+    until_true logged 'not upgraded'
+    python <<< 'Client(unix).deliver()'
+}
+
+@test "an upgraded server still bounds the drain of workers from before" {
+    start -o lmtp.drain_timeout=1
+    python <<'PY'
+log = lambda: open(T + "/log/deliver.log").read()
+client = Client(unix)
+client.begin()
+worker = client.worker()
+os.kill(server, signal.SIGUSR2)
+wait_until(lambda: log().count(" serves ") == 2, what="start of the new program")
+assert os.path.exists(f"/proc/{worker}")
+os.kill(server, signal.SIGTERM)
+assert client.reply() == ""
+PY
+    wait $server
+    server=
+    logged 'did not end in time'
+}
+
+status_line() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr '\t' ' '; }
+
+@test "started as root the workers are the mail user's and can do nothing else" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    start
+    [ "$(status_line $server Uid)" = "0 0 0 0" ]
+    until_true python <<< 'assert len(children(server)) == 2' # the sweep has ended
+    for worker in $(python <<< 'print(*children(server))'); do
+        [ "$(status_line "$worker" Uid)" = "65534 65534 65534 65534" ]
+        [ "$(status_line "$worker" Gid)" = "65534 65534 65534 65534" ]
+        [ "$(status_line "$worker" CapPrm)" = 0000000000000000 ]
+        [ "$(status_line "$worker" CapEff)" = 0000000000000000 ]
+        [ "$(status_line "$worker" NoNewPrivs)" = 1 ]
+    done
+    # CHOWN, DAC_OVERRIDE, FOWNER, KILL, SETGID, SETUID, NET_BIND_SERVICE
+    [ "$(status_line $server CapEff)" = 00000000000004eb ]
+    python <<< 'Client(unix).deliver()'
+    [ "$(stat -c %U "$T/mail/example.org/ana")" = nobody ]
+    [ "$(stat -c %U "$T/log/deliver.log")" = nobody ]
+}
+
+@test "with per_user_ids the workers keep only the right to switch" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    start -o mail.per_user_ids=yes
+    until_true python <<< 'assert len(children(server)) == 2'
+    for worker in $(python <<< 'print(*children(server))'); do
+        [ "$(status_line "$worker" Uid)" = "65534 65534 65534 65534" ]
+        [ "$(status_line "$worker" CapPrm)" = 00000000000000c0 ]
+        [ "$(status_line "$worker" CapEff)" = 00000000000000c0 ]
+    done
+}
+
+@test "an idle worker uses less than 3 MiB" {
+    start
+    python <<'PY'
+client = Client(unix)
+client.deliver()
+client.quit()
+def pss(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+sizes = [pss(pid) for pid in children(server)]
+print(f"# PSS of the workers: {sizes} KiB", file=sys.stderr)
+assert max(sizes) < 3072, sizes
+PY
+}
+
+@test "200 connections at once for a minute, some of them slow: every message gets its reply" {
+    replace max_workers 210
+    start
+    python <<'PY'
+END = time.monotonic() + 50
+failures, delivered = [], []
+
+def often(number):
+    """One message now and then on one connection, as a busy MTA keeps it."""
+    client = Client(unix)
+    time.sleep(number % 100 / 10)
+    while time.monotonic() < END:
+        client.deliver(f"message of {number}")
+        delivered.append(number)
+        time.sleep(10)
+    client.quit()
+
+def slowly(number):
+    """One message, a few octets at a time, all the while."""
+    client = Client(unix)
+    client.begin()
+    while time.monotonic() < END:
+        client.send("slow ")
+        time.sleep(1)
+    client.finish(f"message of {number}")
+    delivered.append(number)
+    client.quit()
+
+def guarded(function, number):
+    try:
+        function(number)
+    except Exception as failure:
+        failures.append(f"{function.__name__} {number}: {failure!r}")
+
+threads = [threading.Thread(target=guarded, args=(often if i >= 5 else slowly, i)) for i in range(200)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not failures, failures
+assert set(delivered) == set(range(200)), "some connection never delivered"
+stored = len(os.listdir(T + "/mail/example.org/ana/new"))
+assert stored == len(delivered), (stored, len(delivered))
+print(f"# {stored} messages", file=sys.stderr)
+PY
+}
