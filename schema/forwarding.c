@@ -155,10 +155,11 @@ follow_destination(Walk *walk, const char *source, const char *destination, GErr
     step->loops = folded != NULL && on_trail(walk, folded);
     g_ptr_array_add(walk->steps, step);
     /* A bare name is a local account: no row of the map forwards it. */
-    return step->loops || folded == NULL || follow(walk, folded, error);
+    return step->loops || folded == NULL || follow(walk, destination, error);
 }
 
-/* Depth first; the number of steps bounds the recursion. */
+/* Depth first; the number of steps bounds the recursion. The address comes as
+ * written: a carried detail keeps its case. */
 static bool
 follow(Walk *walk, const char *address, GError **error)
 {
@@ -172,7 +173,7 @@ follow(Walk *walk, const char *address, GError **error)
         return false;
     if (match.destination == NULL)
         return true;
-    g_ptr_array_add(walk->trail, g_strdup(address));
+    g_ptr_array_add(walk->trail, g_strconcat(parts.local, "@", parts.domain, NULL));
     list = columns_split_destinations(match.destination);
     for (guint i = 0; done && i < list->len && walk->steps->len < STEPS_MAX; i++) {
         g_autofree char *one = complete(g_ptr_array_index(list, i), &parts, match.detail);
@@ -187,17 +188,14 @@ GPtrArray *
 forwarding_follow(sqlite3 *db, const char *path, const char *address,
                   const char *recipient_delimiter, GError **error)
 {
-    g_autofree char *folded = mailmap_fold_address(address, true, error);
     g_autoptr(GPtrArray) steps = g_ptr_array_new_with_free_func(step_free);
     g_autoptr(GPtrArray) trail = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(sqlite3_stmt) stmt = NULL;
 
-    if (folded == NULL)
-        return NULL;
     stmt = database_prepare(db, path, find_sql, error);
     if (stmt == NULL)
         return NULL;
 
     Walk walk = {path, recipient_delimiter, db, stmt, steps, trail};
-    return follow(&walk, folded, error) ? g_steal_pointer(&steps) : NULL;
+    return follow(&walk, address, error) ? g_steal_pointer(&steps) : NULL;
 }
