@@ -60,6 +60,7 @@ typedef struct {
     gint64 end_us;
     gint64 deliveries;
     int started, errors, user;
+    bool size_offered; /* SIZE= may be given to MAIL */
     char *first_error;
 } Load;
 
@@ -174,7 +175,9 @@ start_transaction(Load *load, Connection *connection)
     g_auto(GStrv) parts = g_strsplit(recipient_pattern, "#", 2);
 
     g_string_assign(connection->envelope, "MAIL FROM:<bench@example.net>");
-    g_string_append_printf(connection->envelope, " SIZE=%zu\r\n", load->message->len);
+    if (load->size_offered)
+        g_string_append_printf(connection->envelope, " SIZE=%zu", load->message->len);
+    g_string_append(connection->envelope, "\r\n");
     for (int i = 0; i < recipients; i++)
         g_string_append_printf(connection->envelope, "RCPT TO:<%s%d%s>\r\n", parts[0],
                                load->user++ % users, parts[1] != NULL ? parts[1] : "");
@@ -261,7 +264,7 @@ on_reply(Load *load, Connection *connection, const char *line)
     }
 }
 
-/* Takes whole lines off the buffer; only the last line of a reply counts. */
+/* Takes whole lines off the buffer; of a reply only the last line counts, but for SIZE. */
 static void
 on_input(Load *load, Connection *connection)
 {
@@ -273,6 +276,8 @@ on_input(Load *load, Connection *connection)
         g_autofree char *line = g_strndup(connection->in->str, length);
 
         g_string_erase(connection->in, 0, (gssize)length + 2);
+        if (connection->state == LHLO && length > 4 && g_str_has_prefix(line + 4, "SIZE"))
+            load->size_offered = true;
         if (length >= 3 && line[3] != '-')
             on_reply(load, connection, line);
     }
