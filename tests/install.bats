@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# cmake --install puts everything where Debian would, and the pages are clean mdoc.
+
+setup_file() {
+    export DESTDIR=$BATS_FILE_TMPDIR/root
+    cmake --install "$LODGE_BUILD" > /dev/null
+}
+
+@test "the programs are where README and the manual pages say" {
+    [ -x "$DESTDIR/usr/sbin/lodged" ]
+    [ -x "$DESTDIR/usr/bin/lodge" ]
+    [ -x "$DESTDIR/usr/libexec/lodge/deliver" ]
+}
+
+@test "an installed program runs" {
+    "$DESTDIR/usr/bin/lodge" --help | grep -q lodge
+}
+
+@test "each program and the configuration file has its manual page" {
+    man=$DESTDIR/usr/share/man
+    for page in man1/lodge.1 man5/lodge.conf.5 man8/lodged.8 man8/deliver.8; do
+        [ -s "$man/$page" ]
+    done
+}
+
+@test "the manual pages are clean mdoc" {
+    for page in "$DESTDIR"/usr/share/man/man*/*; do
+        # Its own pages are not in the index of this machine's manual.
+        run bash -c "mandoc -T lint -W warning '$page' 2>/dev/null"
+        echo "$output"
+        [ -z "$output" ]
+    done
+}
+
+@test "lodge.conf(5) describes every setting with its default" {
+    page=$(mandoc -T utf8 "$DESTDIR/usr/share/man/man5/lodge.conf.5" | col -b)
+    "$DESTDIR/usr/bin/lodge" -c /dev/null config | sed -n 's/^\([a-z_]*\) *=.*/\1/p' > "$BATS_TEST_TMPDIR/keys"
+    [ "$(wc -l < "$BATS_TEST_TMPDIR/keys")" -gt 30 ]
+    while read -r key; do
+        grep -qE "^ +$key( |\$)" <<<"$page" || { echo "$key is missing"; false; }
+    done < "$BATS_TEST_TMPDIR/keys"
+}
+
+@test "the guide and the lookups for Postfix and Dovecot are installed as documentation" {
+    doc=$DESTDIR/usr/share/doc/lodge
+    [ -s "$doc/README.md" ] && [ -s "$doc/install.md" ]
+    ls "$doc"/examples/postfix/*.cf
+    ls "$doc"/examples/dovecot/*
+}
