@@ -33,7 +33,7 @@ setup_file() {
 }
 
 @test "lodge.conf(5) describes every setting with its default" {
-    page=$(mandoc -T utf8 "$DESTDIR/usr/share/man/man5/lodge.conf.5" | col -b)
+    page=$(mandoc -T ascii "$DESTDIR/usr/share/man/man5/lodge.conf.5" | sed 's/.\x08//g')
     "$DESTDIR/usr/bin/lodge" -c /dev/null config | sed -n 's/^\([a-z_]*\) *=.*/\1/p' > "$BATS_TEST_TMPDIR/keys"
     [ "$(wc -l < "$BATS_TEST_TMPDIR/keys")" -gt 30 ]
     while read -r key; do
