@@ -267,8 +267,8 @@ stop(Server *server)
     systemd_notify("STOPPING=1\nSTATUS=waiting for transactions in progress");
     server->stopping = true;
     server->kill_at_us = g_get_monotonic_time() + (gint64)seconds * G_USEC_PER_SEC;
-    lodge_close(&server->stop_write_fd);
     server_listeners_shut_down(server->listeners, REPLY_STOPPING);
+    lodge_close(&server->stop_write_fd);
     if (server->sweep_pid != 0)
         (void)kill(server->sweep_pid, SIGTERM);
 }
