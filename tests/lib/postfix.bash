@@ -56,8 +56,8 @@ local_recipient_maps =
 default_transport = error:5.7.1 no mail leaves the test
 relay_transport = error:5.7.1 no mail leaves the test
 smtputf8_enable = yes
-recipient_delimiter = +
-lmtp_send_xforward_command = yes
+lodge_destination_recipient_limit = 1
+lodgezip_destination_recipient_limit = 1
 lmtp_line_length_limit = 0
 lmtp_destination_concurrency_limit = 8
 message_size_limit = 50000000
@@ -96,6 +96,8 @@ anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 lodge unix - n n - 8 pipe
-    flags=DRhu user=$mail_user:$mail_group argv=$T/deliver -f \${sender} -d \${recipient}
+    flags=DRhu user=$mail_user:$mail_group argv=$T/deliver -c $T/etc/lodge.conf -f \${sender} -d \${recipient}
+lodgezip unix - n n - 8 pipe
+    flags=DRhu null_sender= user=$mail_user:$mail_group argv=$T/deliver -c $T/etc/lodge.conf -o mail.compress=gzip -f \${sender} -d \${recipient}
 CONFIG
 }

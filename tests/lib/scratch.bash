@@ -61,7 +61,7 @@ PYTHON
 show_logs() {
     [ -z "${BATS_TEST_COMPLETED-}" ] || return 0
     local log
-    for log in "$T"/*.log; do
+    for log in "$T"/*.log "$T"/log/*.log; do
         [ -s "$log" ] || continue
         echo "--- ${log##*/}"
         tail -n "${1:-12}" "$log" | cut -c 1-400
