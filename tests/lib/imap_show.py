@@ -14,7 +14,8 @@ import imap_compare
 def names(answer):
     for line in answer:
         if line:
-            yield re.search(rb'"?([^"]*?)"?$', line)[1].decode()
+            # (flags) "separator" name
+            yield re.search(rb'\) "." "?(.*?)"?$', line)[1].decode()
 
 
 def main():
