@@ -351,8 +351,10 @@ listener_accept(const Listener *listener, struct sockaddr_storage *peer_out)
 {
     int on = 1;
     socklen_t length = sizeof *peer_out;
-    int fd =
-        accept4(listener->fd, (struct sockaddr *)peer_out, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd;
+
+    peer_out->ss_family = AF_UNSPEC;
+    fd = accept4(listener->fd, (struct sockaddr *)peer_out, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0 && length < sizeof(sa_family_t))
         peer_out->ss_family = AF_UNIX; /* an unnamed peer may come back without a family */

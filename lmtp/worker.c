@@ -147,7 +147,7 @@ serve(Worker *worker, int fd, const struct sockaddr_storage *peer)
 static void
 take_connection(Worker *worker, const Listener *listener)
 {
-    struct sockaddr_storage peer = {0};
+    struct sockaddr_storage peer;
     lodge_autofd fd = listener_accept(listener, &peer);
 
     if (fd >= 0) {
