@@ -20,8 +20,8 @@
 #include <sysexits.h>
 
 #include "lda/address.h"
-#include "lda/identity.h"
 #include "lda/lda.h"
+#include "lda/privileges.h"
 
 enum { READ_CHUNK = 64 * 1024 };
 
@@ -259,21 +259,18 @@ refuse(const Run *run, const char *address, const LdaOutcome *outcome)
 static bool
 give_up_root(const LdaConfig *config, const Mailbox *mailbox, GError **error)
 {
-    IdentityUser user = {0};
-    bool done = false;
-
     if (geteuid() != 0)
         return true;
-    if (!identity_find_mail_user(config, &user, error))
+    g_autoptr(Privileges) user = privileges_find(config->mail.user, config->mail.group, error);
+    if (user == NULL)
         return false;
     if (mailbox != NULL && mailbox->uid >= 0) {
-        g_clear_pointer(&user.name, g_free);
-        user.uid = (uid_t)mailbox->uid;
-        user.gid = mailbox->gid >= 0 ? (gid_t)mailbox->gid : user.gid;
+        user->uid = (uid_t)mailbox->uid;
+        user->gid = mailbox->gid >= 0 ? (gid_t)mailbox->gid : user->gid;
+        user->groups[0] = user->gid; /* the owner's other groups are no concern of a delivery */
+        user->group_count = 1;
     }
-    done = identity_become(&user, error);
-    g_free(user.name);
-    return done;
+    return privileges_drop(user, false, error);
 }
 
 static int

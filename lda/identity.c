@@ -7,8 +7,6 @@
  */
 #include "lda/identity.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <sys/fsuid.h>
 
 #include "lda/outcome.h"
@@ -74,47 +72,4 @@ identity_give_back(Identity *identity)
     (void)setfsgid(getegid());
     bool own_again = has_taken(geteuid(), getegid()); /* own ids may always be taken */
     g_assert(own_again);
-}
-
-bool
-identity_find_mail_user(const LdaConfig *config, IdentityUser *user_out, GError **error)
-{
-    const char *group_name = config->mail.group;
-    const struct passwd *user = getpwnam(config->mail.user);
-    const struct group *group = *group_name != '\0' ? getgrnam(group_name) : NULL;
-
-    if (user == NULL) {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG,
-                    "there is no user '%s': make it, or set [mail] user", config->mail.user);
-        return false;
-    }
-    if (group == NULL && *group_name != '\0') {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG,
-                    "there is no group '%s': make it, or set [mail] group", group_name);
-        return false;
-    }
-    *user_out = (IdentityUser){.uid = user->pw_uid,
-                               .gid = group != NULL ? group->gr_gid : user->pw_gid,
-                               .name = g_strdup(user->pw_name)};
-    return true;
-}
-
-bool
-identity_become(const IdentityUser *user, GError **error)
-{
-    if (user->uid == 0) {
-        g_set_error_literal(error, LDA_ERROR, LDA_ERROR_NOT_PERMITTED,
-                            "mail is never delivered as root: set [mail] user");
-        return false;
-    }
-    if ((user->name != NULL ? initgroups(user->name, user->gid) : setgroups(1, &user->gid)) != 0 ||
-        setresgid(user->gid, user->gid, user->gid) != 0 ||
-        setresuid(user->uid, user->uid, user->uid) != 0) {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_NOT_PERMITTED, "cannot become uid %u, gid %u: %s",
-                    (unsigned)user->uid, (unsigned)user->gid, g_strerror(errno));
-        return false;
-    }
-    bool root_again = setuid(0) == 0;
-    g_assert(!root_again);
-    return true;
 }

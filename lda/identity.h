@@ -23,19 +23,4 @@ bool identity_take(Identity *identity, const LdaConfig *config, const Mailbox *m
 /* Gives them back; safe after a failed or missing identity_take() on {0}. */
 void identity_give_back(Identity *identity);
 
-/* ---- becoming somebody for good: a process that was started as root -------- */
-
-typedef struct {
-    uid_t uid;
-    gid_t gid;
-    char *name; /* for its supplementary groups; NULL: none. Owned by the holder */
-} IdentityUser;
-
-/* The user and group of [mail] user and group. Fails with LDA_ERROR_CONFIG. */
-bool identity_find_mail_user(const LdaConfig *config, IdentityUser *user_out, GError **error);
-
-/* Gives up root and becomes user, with no way back. Fails with LDA_ERROR_NOT_PERMITTED,
- * always for uid 0. */
-bool identity_become(const IdentityUser *user, GError **error);
-
 #endif

@@ -134,6 +134,11 @@ become(const Privileges *privileges, bool keep_switching, GError **error)
 bool
 privileges_drop(const Privileges *privileges, bool keep_switching, GError **error)
 {
+    if (privileges->uid == 0) {
+        g_set_error_literal(error, LDA_ERROR, LDA_ERROR_NOT_PERMITTED,
+                            "mail is never delivered as root");
+        return false;
+    }
     if (geteuid() == 0) {
         if (!become(privileges, keep_switching, error))
             return false;

@@ -27,7 +27,8 @@ void privileges_free(Privileges *privileges); /* NULL is fine */
 /* Becomes that user for good, if this process is root, and gives up every way
  * to more rights (no_new_privs). With keep_switching it keeps CAP_SETUID and
  * CAP_SETGID, for [mail] per_user_ids; without, it proves that root cannot be
- * had again. Fails with G_FILE_ERROR; the process must then end. */
+ * had again. Fails with G_FILE_ERROR, or with
+ * LDA_ERROR_NOT_PERMITTED for uid 0; the process must then end. */
 bool privileges_drop(const Privileges *privileges, bool keep_switching, GError **error);
 
 /* For a master that has to stay root: keeps only the capabilities to open

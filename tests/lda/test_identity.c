@@ -149,71 +149,15 @@ check_row(void **state)
     assert_true(in_child(row_holds_in_child, *state));
 }
 
-static bool
-becomes_for_good(const void *argument)
-{
-    IdentityUser user = {0};
-    bool done;
-
-    (void)argument;
-    config.mail.user = (char *)"nobody";
-    config.mail.group = (char *)"";
-    done = identity_find_mail_user(&config, &user, NULL) && identity_become(&user, NULL) &&
-           getuid() == user.uid && getegid() == user.gid && setuid(0) != 0;
-    g_free(user.name);
-    return done;
-}
-
-static void
-root_given_up_does_not_come_back(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        skip();
-    assert_true(in_child(becomes_for_good, NULL));
-}
-
-static void
-becoming_root_is_refused(void **state)
-{
-    const IdentityUser root = {0};
-    g_autoptr(GError) error = NULL;
-
-    (void)state;
-    assert_false(identity_become(&root, &error));
-    assert_true(g_error_matches(error, LDA_ERROR, LDA_ERROR_NOT_PERMITTED));
-}
-
-static void
-unknown_user_or_group_is_named(void **state)
-{
-    IdentityUser user = {0};
-    g_autoptr(GError) user_error = NULL;
-    g_autoptr(GError) group_error = NULL;
-
-    (void)state;
-    config.mail.user = (char *)"no-such-user";
-    config.mail.group = (char *)"";
-    assert_false(identity_find_mail_user(&config, &user, &user_error));
-    assert_non_null(strstr(user_error->message, "no-such-user"));
-    config.mail.user = (char *)"nobody";
-    config.mail.group = (char *)"no-such-group";
-    assert_false(identity_find_mail_user(&config, &user, &group_error));
-    assert_non_null(strstr(group_error->message, "no-such-group"));
-}
-
 int
 main(void)
 {
-    struct CMUnitTest tests[4 + G_N_ELEMENTS(rows)] = {
+    struct CMUnitTest tests[1 + G_N_ELEMENTS(rows)] = {
         cmocka_unit_test(root_never_delivers),
-        cmocka_unit_test(root_given_up_does_not_come_back),
-        cmocka_unit_test(becoming_root_is_refused),
-        cmocka_unit_test(unknown_user_or_group_is_named),
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
-        tests[4 + i] = (struct CMUnitTest){
+        tests[1 + i] = (struct CMUnitTest){
             .name = rows[i].behaviour, .test_func = check_row, .initial_state = (void *)&rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

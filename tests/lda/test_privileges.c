@@ -68,6 +68,17 @@ number_with_a_group_needs_no_entry(void **state)
     assert_int_equal(found->gid, 4242);
 }
 
+static void
+becoming_root_is_refused(void **state)
+{
+    const Privileges root = {0};
+    g_autoptr(GError) error = NULL;
+
+    (void)state;
+    assert_false(privileges_drop(&root, false, &error));
+    assert_true(g_error_matches(error, LDA_ERROR, LDA_ERROR_NOT_PERMITTED));
+}
+
 /* Runs check in a child; true when it returned true there. */
 static bool
 holds_in_child(bool (*check)(void))
@@ -155,6 +166,7 @@ main(void)
     const struct CMUnitTest others[] = {
         cmocka_unit_test(user_is_found_with_its_primary_group),
         cmocka_unit_test(number_with_a_group_needs_no_entry),
+        cmocka_unit_test(becoming_root_is_refused),
         cmocka_unit_test(root_becomes_the_user_and_cannot_return),
         cmocka_unit_test(per_user_ids_keeps_only_the_right_to_switch),
         cmocka_unit_test(borrowed_rights_are_given_back),
