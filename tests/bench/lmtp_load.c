@@ -34,7 +34,7 @@ static const GOptionEntry options[] = {
     {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &seconds, "how long", "S"},
     {"transactions", 'n', 0, G_OPTION_ARG_INT, &transactions, "stop after so many", "N"},
     {"reuse", 0, 0, G_OPTION_ARG_INT, &reuse, "transactions on a connection (0: no limit)", "N"},
-    {NULL},
+    G_OPTION_ENTRY_NULL,
 };
 
 typedef enum { GREETING, LHLO, ENVELOPE, BODY, CLOSED } State;

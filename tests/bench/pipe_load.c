@@ -23,7 +23,7 @@ static const GOptionEntry options[] = {
      "address, # is the user's number (user#@example.org)", "PATTERN"},
     {"size", 's', 0, G_OPTION_ARG_INT, &size, "octets of the message", "N"},
     {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &seconds, "how long", "S"},
-    {NULL},
+    G_OPTION_ENTRY_NULL,
 };
 
 typedef struct {

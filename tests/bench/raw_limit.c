@@ -30,7 +30,7 @@ static const GOptionEntry options[] = {
     {"recipients", 'r', 0, G_OPTION_ARG_INT, &recipients, "Maildirs written together", "N"},
     {"size", 's', 0, G_OPTION_ARG_INT, &size, "octets of each file", "N"},
     {"seconds", 't', 0, G_OPTION_ARG_DOUBLE, &seconds, "how long", "S"},
-    {NULL},
+    G_OPTION_ENTRY_NULL,
 };
 
 /* What one process has done; in memory shared with the parent. */

@@ -127,7 +127,7 @@ map_in_wal_mode_is_taken_back(void **state)
     g_autofree char *bytes = NULL;
 
     fixture_map(fixture, "PRAGMA journal_mode = WAL");
-    g_autoptr(Mapedit) edit = open_edit(fixture);
+    mapedit_close(open_edit(fixture));
     assert_true(g_file_get_contents(fixture->path, &bytes, NULL, NULL));
     assert_int_equal(bytes[18], 1);
 }
