@@ -35,16 +35,17 @@ prompt(const char *text)
     struct termios old, quiet;
     sigset_t all, before;
 
-    (void)fputs(text, stderr);
     if (tcgetattr(STDIN_FILENO, &old) != 0)
         return NULL;
     quiet = old;
     quiet.c_lflag &= ~(tcflag_t)ECHO;
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_BLOCK, &all, &before);
+    /* Flushes what was typed ahead; so the prompt comes when it is done. */
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    (void)fputs(text, stderr);
     char *line = read_line();
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &old);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     (void)fputc('\n', stderr);
     return line;
