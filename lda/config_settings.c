@@ -7,12 +7,14 @@
  */
 #include "lda/config.h"
 
-#define ROW(section_, key_, kind_, type_, default_, min_, max_, help_)                           \
-    {                                                                                            \
-        .section = #section_, .key = #key_, .type = type_, .default_text = default_,             \
-        .help = help_, .kind = kind_, .offset = offsetof(LdaConfig, section_.key_), .min = min_, \
-        .max = max_                                                                              \
+/* NOLINTBEGIN(bugprone-macro-parentheses): offsetof() takes a member bare. */
+#define ROW(section_, key_, kind_, type_, default_, min_, max_, help_)                   \
+    {                                                                                    \
+        .section = #section_, .key = #key_, .type = (type_), .default_text = (default_), \
+        .help = (help_), .kind = (kind_), .offset = offsetof(LdaConfig, section_.key_),  \
+        .min = (min_), .max = (max_)                                                     \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define TEXT(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 0, 0, help)
 #define NAME(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 1, 0, help)
 #define PATH(section, key, value, help) ROW(section, key, CONFIG_PATH, "path", value, 0, 0, help)

@@ -92,7 +92,7 @@ fails_with() { # STATUS TEXT COMMAND...
     grep -qx "connect = $dir/etc/map.db" etc/dovecot/dovecot-sql-2.3.conf.ext
     grep -q "'$dir/mail/'" etc/dovecot/dovecot-sql-2.3.conf.ext
     grep -qx "sqlite_path = $dir/etc/map.db" etc/dovecot/dovecot-sql-2.4.conf
-    run ! grep -r -e /etc/lodge/ -e /var/vmail etc/postfix etc/dovecot
+    [ -z "$(grep -r -e ' /etc/lodge/' -e :/etc/lodge/ -e /var/vmail etc/postfix etc/dovecot)" ]
     [[ $output == *"virtual_transport = lmtp:unix:private/lodge"* ]]
     [[ $output == *"recipient_delimiter = +-"* ]]
     [[ $output == *"args = $dir/etc/dovecot/dovecot-sql-2.3.conf.ext"* ]]
