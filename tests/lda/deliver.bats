@@ -377,7 +377,8 @@ deferred() {
     printf 'Subject: half\n\nha' >&8
     kill -KILL "$victim"
     exec 8>&-
-    run wait "$victim"
+    status=0
+    wait "$victim" || status=$?
     [ "$status" -eq 137 ]
     nothing_stored
 }
