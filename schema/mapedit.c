@@ -243,7 +243,7 @@ static bool
 check_domain_exists(const Mapedit *edit, MapeditTable table, const char *key, GError **error)
 {
     const char *domain = strrchr(key, '@');
-    gint64 count;
+    gint64 count = 0;
 
     if ((table != MAPEDIT_USERS && table != MAPEDIT_FORWARDINGS) || domain == NULL)
         return true;
@@ -285,8 +285,8 @@ mapedit_set(Mapedit *edit, MapeditTable table, const char *key, GHashTable *valu
 static bool
 check_domain_unused(const Mapedit *edit, const char *domain, GError **error)
 {
-    gint64 users;
-    gint64 aliases;
+    gint64 users = 0;
+    gint64 aliases = 0;
 
     if (!count_rows(edit, "SELECT count(*) FROM users WHERE domain = ?1", domain, &users, error) ||
         !count_rows(edit, "SELECT count(*) FROM forwardings WHERE domain = ?1", domain, &aliases,
@@ -334,22 +334,29 @@ select_sql(MapeditTable table)
     return g_strdup(sql->str);
 }
 
-static void
-strv_free(gpointer row)
-{
-    g_strfreev(row);
-}
-
-/* A row has NULLs inside, so its end is known by the number of columns only. */
+/* One block of pointers and texts, so that g_free() is enough: NULL is a value here
+ * and cannot mark the end. */
 static char **
 format_row(sqlite3_stmt *stmt, MapeditTable table)
 {
     size_t count;
     const MapeditColumn *columns = mapedit_columns(table, &count);
-    char **row = g_new0(char *, count + 1);
+    const size_t head = count * sizeof(char *);
+    g_autoptr(GString) texts = g_string_new(NULL);
+    g_autofree gssize *offsets = g_new(gssize, count);
+    char **row;
 
+    for (size_t i = 0; i < count; i++) {
+        g_autofree char *text = columns_format(stmt, (int)i, &columns[i]);
+
+        offsets[i] = text != NULL ? (gssize)texts->len : -1;
+        if (text != NULL)
+            g_string_append_len(texts, text, (gssize)strlen(text) + 1);
+    }
+    row = g_malloc(head + texts->len);
+    memcpy((char *)row + head, texts->str, texts->len);
     for (size_t i = 0; i < count; i++)
-        row[i] = columns_format(stmt, (int)i, &columns[i]);
+        row[i] = offsets[i] >= 0 ? (char *)row + head + offsets[i] : NULL;
     return row;
 }
 
@@ -359,7 +366,7 @@ mapedit_list(Mapedit *edit, MapeditTable table, const char *key, const char *dom
     g_autofree char *key_folded = key != NULL ? columns_fold_key(table, key, error) : NULL;
     g_autofree char *domain_folded = NULL;
     g_autofree char *sql = select_sql(table);
-    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(strv_free);
+    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(sqlite3_stmt) stmt = NULL;
     int rc;
 

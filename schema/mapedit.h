@@ -68,7 +68,7 @@ bool mapedit_remove(Mapedit *edit, MapeditTable table, const char *key, GError *
  * are replaced by "set" or NULL. key NULL: all rows, ordered by key. With a key:
  * that row, or MISSING. domain not NULL: only rows of that domain. */
 GPtrArray *mapedit_list(Mapedit *edit, MapeditTable table, const char *key, const char *domain,
-                        GError **error); /* of char ** (g_strfreev) */
+                        GError **error); /* of char **, freed with the array */
 
 /* One step of forwarding, in the order Postfix would follow it. */
 typedef struct {

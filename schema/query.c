@@ -274,8 +274,8 @@ check_user(const Row *row, const Mailbox *mailbox)
 static bool
 read_row(const Row *row, Mailbox *mailbox)
 {
-    gint64 bytes;
-    gint64 messages;
+    gint64 bytes = 0;
+    gint64 messages = 0;
 
     if (!read_text(row, COLUMN_USER, &mailbox->user) ||
         !read_path(row, COLUMN_HOME, &mailbox->home) ||
