@@ -22,8 +22,7 @@ struct Mapedit {
     char *path;
 };
 
-G_GNUC_PRINTF(3, 4)
-static bool
+__attribute__((format(printf, 3, 4))) static bool
 fail(GError **error, MailmapError code, const char *format, ...)
 {
     va_list args;

@@ -38,8 +38,7 @@ struct MailboxQuery {
     int domain;
 };
 
-G_GNUC_PRINTF(2, 3)
-static bool
+__attribute__((format(printf, 2, 3))) static bool
 wrong_query(GError **error, const char *format, ...)
 {
     va_list args;
@@ -161,8 +160,7 @@ typedef struct {
     GError **error;
 } Row;
 
-G_GNUC_PRINTF(2, 3)
-static bool
+__attribute__((format(printf, 2, 3))) static bool
 bad_row(const Row *row, const char *format, ...)
 {
     va_list args;
