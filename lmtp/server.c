@@ -243,6 +243,8 @@ finish_upgrade(Server *server, int status)
         .pids = pids,
     };
 
+    if (server->stopping)
+        return;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         g_warning("not upgraded: '%s -t' failed", server->options->argv[0]);
         return;
@@ -402,7 +404,7 @@ refuse_waiting(Server *server)
         count += listener_refuse_waiting(g_ptr_array_index(server->listeners, i), REPLY_BUSY);
     server->waiting_since_us = 0;
     if (count > 0)
-        g_warning("all %u workers are busy: refused %u connections", pool_size(server->pool),
+        g_warning("none of %u workers is free: refused %u connections", pool_size(server->pool),
                   count);
 }
 

@@ -72,6 +72,7 @@ pool_new(const PoolParent *parent, GError **error)
     }
     pool->board = memory;
     pool->board->slot_count = pool->maximum;
+    pool->empty_since_us = g_get_monotonic_time();
     pool->pids = g_new0(pid_t, pool->maximum);
     pool->dismissed = g_new0(bool, pool->maximum);
     return g_steal_pointer(&pool);

@@ -99,6 +99,18 @@ PY
     server=
 }
 
+@test "only peers in trusted_networks, and all on the unix socket, may use XFORWARD" {
+    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    replace listen "unix:$T/lmtp inet:127.0.0.1:$port inet:[::1]:$port"
+    start -o lmtp.trusted_networks=::1
+    PORT=$port python <<'PY'
+port = int(os.environ["PORT"])
+Client(unix).command("XFORWARD IDENT=4bXq", "250")
+Client(("::1", port)).command("XFORWARD IDENT=4bXq", "250")
+Client(("127.0.0.1", port)).command("XFORWARD IDENT=4bXq", "5")
+PY
+}
+
 @test "bad options, configurations and users are refused with a clear line and status" {
     run "$lodged" -c "$T/lodge.conf" --nonsense
     [ "$status" -eq 64 ]
