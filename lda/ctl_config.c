@@ -104,11 +104,14 @@ ctl_config_list(CtlContext *ctl, int argc, char **argv)
 int
 ctl_config_check(CtlContext *ctl, int argc, char **argv)
 {
+    g_autoptr(GError) error = NULL;
     int status = CTL_OK;
 
     if (!ctl_parse(ctl, &argc, &argv, NULL, 0, 0, &status))
         return status;
     g_autoptr(GPtrArray) complaints = config_check(ctl->config_path);
+    if (complaints->len == 0 && ctl_config(ctl, &error) == NULL) /* an -o option */
+        g_ptr_array_add(complaints, g_strdup(error->message));
     g_autoptr(GString) out = g_string_new(ctl->json ? "[" : NULL);
     for (unsigned i = 0; i < complaints->len; i++) {
         if (ctl->json)

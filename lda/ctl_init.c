@@ -302,6 +302,8 @@ ctl_init(CtlContext *ctl, int argc, char **argv)
 
     if (!ctl_parse(ctl, &argc, &argv, NULL, 0, 1, &status))
         return status;
+    /* Postfix and Dovecot read these as users of their own, whatever root's umask. */
+    (void)umask(022);
     choose_paths(&init, argc > 1 ? argv[1] : NULL);
     bool done = prepare_all(&init, &error);
     if (done)

@@ -137,6 +137,11 @@ format = json" ]
     grep -qx "dbpath = $dir/etc/map.db" etc/postfix/domains.cf
 }
 
+@test "files of init can be read by Postfix and Dovecot whatever the umask" {
+    (umask 077 && init)
+    [ "$(stat -c %a etc etc/postfix etc/dovecot etc/map.db etc/lodge.conf etc/postfix/domains.cf | xargs)" = "755 755 755 640 644 644" ]
+}
+
 @test "init takes the place from -c, and the transport from the listener" {
     "$real" -c "$dir/a/my.conf" init -o lmtp.listen=inet:127.0.0.1:2424 > out
     [ -f a/my.conf ]
@@ -183,6 +188,9 @@ bad.conf:6: log.format: 'xml' is not one of: logfmt, json" ]
     [ "$status" -eq 1 ]
     [ "$(jq length <<< "$output")" -eq 3 ]
     printf '[mail]\nuser = a\n' > good.conf
+    run --separate-stderr "$real" -c good.conf -o mail.usr=a config check
+    [ "$status" -eq 1 ]
+    [ "$output" = "-o: unknown setting 'usr' in [mail]; did you mean 'user'?" ]
     run "$real" -c good.conf config check
     [ "$status" -eq 0 ]
     [ -z "$output" ]
