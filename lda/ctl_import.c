@@ -35,16 +35,11 @@ name_file(GError **error, const char *path)
 }
 
 static GPtrArray *
-read_dump(const char *path, GError **error)
+parse_dump(GMappedFile *file, const char *path, GError **error)
 {
-    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
-    const char *bytes = file != NULL ? g_mapped_file_get_contents(file) : NULL;
-
-    if (file == NULL)
-        return NULL;
-
-    GPtrArray *dump =
-        mysqldump_parse(bytes != NULL ? bytes : "", g_mapped_file_get_length(file), error);
+    const char *bytes = g_mapped_file_get_contents(file);
+    size_t len = g_mapped_file_get_length(file);
+    GPtrArray *dump = mysqldump_parse(bytes != NULL ? bytes : "", len, error);
 
     if (dump == NULL)
         name_file(error, path);
@@ -54,7 +49,8 @@ read_dump(const char *path, GError **error)
 static ImportSummary *
 run_import(CtlContext *ctl, const char *path, bool dry_run, GError **error)
 {
-    g_autoptr(GPtrArray) dump = read_dump(path, error);
+    g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, error);
+    g_autoptr(GPtrArray) dump = file != NULL ? parse_dump(file, path, error) : NULL;
     g_autoptr(Mapedit) edit = dump != NULL ? ctl_open_map(ctl, error) : NULL;
 
     if (edit == NULL || !mapedit_begin(edit, error))
@@ -67,6 +63,9 @@ run_import(CtlContext *ctl, const char *path, bool dry_run, GError **error)
             name_file(error, path);
         return NULL;
     }
+    if (!mysqldump_is_complete(g_mapped_file_get_contents(file), g_mapped_file_get_length(file)))
+        g_ptr_array_add(summary->notes, g_strdup("the dump does not end in \"Dump completed\": "
+                                                 "it may be cut off"));
     /* Without COMMIT closing the map takes everything back. */
     return dry_run || mapedit_commit(edit, error) ? g_steal_pointer(&summary) : NULL;
 }

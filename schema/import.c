@@ -58,7 +58,9 @@ import_refuse(GError **error, const char *format, ...)
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error_literal(error, MAILMAP_ERROR, MAILMAP_ERROR_REFUSED, text);
+    g_autofree char *valid = g_utf8_make_valid(text, -1); /* names in it are the file's bytes */
+
+    g_set_error_literal(error, MAILMAP_ERROR, MAILMAP_ERROR_REFUSED, valid);
     return false;
 }
 

@@ -417,6 +417,15 @@ mysqldump_parse(const char *bytes, size_t len, GError **error)
     return good ? g_steal_pointer(&tables) : NULL;
 }
 
+bool
+mysqldump_is_complete(const char *bytes, size_t len)
+{
+    enum { END_MAX = 200 };
+    size_t tail = MIN(len, END_MAX);
+
+    return g_strstr_len(bytes + len - tail, (gssize)tail, "-- Dump completed") != NULL;
+}
+
 const MysqldumpValue *
 mysqldump_value(const MysqldumpRow *row, const char *column)
 {

@@ -41,6 +41,10 @@ typedef struct {
  * with "line N: ". */
 GPtrArray *mysqldump_parse(const char *bytes, size_t len, GError **error);
 
+/* Whether the dump ends as mysqldump ends one. A file without that mark was written by
+ * something else, or was cut off, perhaps between two statements. */
+bool mysqldump_is_complete(const char *bytes, size_t len);
+
 /* The value of a column, whose name has no case; NULL when the row has none. */
 const MysqldumpValue *mysqldump_value(const MysqldumpRow *row, const char *column);
 

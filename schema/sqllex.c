@@ -32,7 +32,9 @@ sqllex_fail(GError **error, MysqldumpError code, unsigned line, const char *form
     va_start(args, format);
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
-    g_set_error(error, MYSQLDUMP_ERROR, (int)code, "line %u: %s", line, text);
+    g_autofree char *valid = g_utf8_make_valid(text, -1); /* names in it are the file's bytes */
+
+    g_set_error(error, MYSQLDUMP_ERROR, (int)code, "line %u: %s", line, valid);
     return false;
 }
 
@@ -217,7 +219,6 @@ sqllex_unexpected(const SqlLexer *lexer, const char *expected, GError **error)
 {
     enum { SHOWN_MAX = 40 };
     g_autofree char *shown = g_strndup(lexer->token.text->str, SHOWN_MAX);
-    g_autofree char *valid = g_utf8_make_valid(shown, -1);
 
     if (lexer->token.type == SQL_END)
         return sqllex_fail(error, MYSQLDUMP_ERROR_SYNTAX, lexer->token.line,
@@ -227,7 +228,7 @@ sqllex_unexpected(const SqlLexer *lexer, const char *expected, GError **error)
         return sqllex_fail(error, MYSQLDUMP_ERROR_SYNTAX, lexer->token.line,
                            "a string stands where %s should", expected);
     return sqllex_fail(error, MYSQLDUMP_ERROR_SYNTAX, lexer->token.line,
-                       "'%s' stands where %s should", valid, expected);
+                       "'%s' stands where %s should", shown, expected);
 }
 
 bool
