@@ -83,20 +83,16 @@ import_text(const MysqldumpRow *row, const char *column)
 }
 
 bool
-import_add(Import *import, MapeditTable table, const char *key, GError **error, ...)
+import_add(Import *import, MapeditTable table, const char *key, const ImportValue *values,
+           GError **error)
 {
-    g_autoptr(GHashTable) values = g_hash_table_new(g_str_hash, g_str_equal);
-    va_list args;
+    g_autoptr(GHashTable) columns = g_hash_table_new(g_str_hash, g_str_equal);
 
-    va_start(args, error);
-    for (const char *column; (column = va_arg(args, const char *)) != NULL;) {
-        const char *text = va_arg(args, const char *);
-
-        if (text != NULL)
-            g_hash_table_insert(values, (char *)column, (char *)text);
+    for (; values->column != NULL; values++) {
+        if (values->text != NULL)
+            g_hash_table_insert(columns, (char *)values->column, (char *)values->text);
     }
-    va_end(args);
-    if (!mapedit_add(import->edit, table, key, values, error))
+    if (!mapedit_add(import->edit, table, key, columns, error))
         return false;
     import->summary->added[table]++;
     g_ptr_array_add(import->summary->changes, g_strdup_printf("%s %s", columns_noun(table), key));
@@ -291,8 +287,10 @@ add_forwardings(Import *import, GError **error)
 
         if (is_to_itself(later))
             continue;
-        if (!import_add(import, MAPEDIT_FORWARDINGS, later->key, error, "destination",
-                        later->text->str, NULL)) {
+
+        const ImportValue values[] = {{"destination", later->text->str}, {NULL, NULL}};
+
+        if (!import_add(import, MAPEDIT_FORWARDINGS, later->key, values, error)) {
             g_prefix_error(error, "line %u: ", later->line);
             return false;
         }

@@ -65,7 +65,9 @@ check_pair(const char *one, const char *other, const char *what, GError **error)
 static bool
 add_transport(Import *import, const char *domain, const char *transport, GError **error)
 {
-    if (!import_add(import, MAPEDIT_TRANSPORT, domain, error, "transport", transport, NULL))
+    const ImportValue values[] = {{"transport", transport}, {NULL, NULL}};
+
+    if (!import_add(import, MAPEDIT_TRANSPORT, domain, values, error))
         return false;
     import_note(import, "transport of '%s' is still '%s': its mail does not come to lodge", domain,
                 transport);
@@ -78,21 +80,24 @@ static bool
 run_tutorial_domain(Import *import, const MysqldumpRow *row, GError **error)
 {
     const char *domain = import_text(row, "domain");
+    const ImportValue values[] = {{"home", "%d/%n"}, {"maildir", "."}, {NULL, NULL}};
 
     if (domain == NULL)
         return import_refuse(error, "a domain without a name");
-    return import_add(import, MAPEDIT_DOMAINS, domain, error, "home", "%d/%n", "maildir", ".",
-                      NULL);
+    return import_add(import, MAPEDIT_DOMAINS, domain, values, error);
 }
 
 static bool
 run_tutorial_user(Import *import, const MysqldumpRow *row, GError **error)
 {
     const char *email = import_text(row, "email");
+    const ImportValue values[] = {
+        {"password", import_text(row, "password")},
+        {"quota_bytes", import_text(row, "quota")},
+        {NULL, NULL},
+    };
 
-    return check_user(row, email, error) &&
-           import_add(import, MAPEDIT_USERS, email, error, "password", import_text(row, "password"),
-                      "quota_bytes", import_text(row, "quota"), NULL);
+    return check_user(row, email, error) && import_add(import, MAPEDIT_USERS, email, values, error);
 }
 
 static bool
@@ -132,7 +137,7 @@ run_ispmail_domain(Import *import, const MysqldumpRow *row, GError **error)
 
     if (name == NULL)
         return import_refuse(error, "a domain without a name");
-    return import_add(import, MAPEDIT_DOMAINS, name, error, NULL);
+    return import_add(import, MAPEDIT_DOMAINS, name, &(ImportValue){NULL, NULL}, error);
 }
 
 static const ImportRule ispmail[] = {
@@ -162,10 +167,14 @@ add_domain(Import *import, const MysqldumpRow *row, const char *domain, GError *
 {
     const char *transport = import_text(row, "transport");
     const char *mailboxes = import_text(row, "mailboxes");
-    bool active;
+    bool active = true;
 
-    if (!read_active(row, "active", &active, error) ||
-        !import_add(import, MAPEDIT_DOMAINS, domain, error, "active", active ? "yes" : "no", NULL))
+    if (!read_active(row, "active", &active, error))
+        return false;
+
+    const ImportValue values[] = {{"active", active ? "yes" : "no"}, {NULL, NULL}};
+
+    if (!import_add(import, MAPEDIT_DOMAINS, domain, values, error))
         return false;
     if (is_positive(mailboxes))
         import_limit_users(import, row, domain, mailboxes);
@@ -219,9 +228,17 @@ add_mailbox(Import *import, const MysqldumpRow *row, const char *username, bool 
     /* -1 is how some versions write "no limit". */
     if (quota != NULL && strcmp(quota, "-1") == 0)
         quota = "0";
-    return import_add(import, MAPEDIT_USERS, username, error, "password",
-                      import_text(row, "password"), "active", active ? "yes" : "no", "home", home,
-                      "maildir", home != NULL ? "." : NULL, "quota_bytes", quota, NULL);
+
+    const ImportValue values[] = {
+        {"password", import_text(row, "password")},
+        {"active", active ? "yes" : "no"},
+        {"home", home},
+        {"maildir", home != NULL ? "." : NULL},
+        {"quota_bytes", quota},
+        {NULL, NULL},
+    };
+
+    return import_add(import, MAPEDIT_USERS, username, values, error);
 }
 
 static const char *
@@ -236,7 +253,7 @@ static bool
 run_mailbox(Import *import, const MysqldumpRow *row, GError **error)
 {
     const char *username = import_text(row, "username");
-    bool active;
+    bool active = true;
 
     if (!check_user(row, username, error) || !read_active(row, "active", &active, error))
         return false;
@@ -279,7 +296,7 @@ run_alias(Import *import, const MysqldumpRow *row, GError **error)
 {
     const char *address = import_text(row, "address");
     const char *destinations = import_text(row, "goto");
-    bool active;
+    bool active = true;
 
     if (!check_pair(address, destinations, "an alias", error) ||
         !read_active(row, "active", &active, error))
@@ -302,7 +319,7 @@ run_alias_domain(Import *import, const MysqldumpRow *row, GError **error)
 {
     const char *alias = import_text(row, "alias_domain");
     const char *target = import_text(row, "target_domain");
-    bool active;
+    bool active = true;
 
     if (!check_pair(alias, target, "an alias domain", error) ||
         !read_active(row, "active", &active, error))

@@ -29,10 +29,15 @@ extern const ImportSchema import_schemas[]; /* ends with a NULL name */
 /* The text of a column; NULL when it is NULL, empty or not there. */
 const char *import_text(const MysqldumpRow *row, const char *column);
 
-/* Adds a row to our map; pairs of column and text (NULL: leave the default), ended
- * by a NULL column. */
-bool import_add(Import *import, MapeditTable table, const char *key, GError **error,
-                ...) G_GNUC_NULL_TERMINATED;
+/* A column of ours and its text; NULL text leaves the default. */
+typedef struct {
+    const char *column;
+    const char *text;
+} ImportValue;
+
+/* Adds a row to our map; values end with a NULL column. */
+bool import_add(Import *import, MapeditTable table, const char *key, const ImportValue *values,
+                GError **error);
 
 /* Remembers destinations of source; all of one source become one row at the end. */
 bool import_forward(Import *import, const MysqldumpRow *row, const char *source,
