@@ -178,18 +178,17 @@ queue_id_of(const Field *received)
 static void
 add_delivered_to(Header *header, const Field *field)
 {
-    char *word = first_word(field, field->value_len);
+    g_autofree char *word = first_word(field, field->value_len);
 
     if (word == NULL)
         return;
     size_t len = strlen(word);
-    if (len > 2 && word[0] == '<') {
-        memmove(word, word + 1, len - 2);
-        word[len - 2] = '\0';
-    }
+    bool in_brackets = len > 2 && word[0] == '<';
+    /* A set: a hostile header may hold tens of thousands, and each recipient asks. */
     if (header->delivered_to == NULL)
-        header->delivered_to = g_ptr_array_new_with_free_func(g_free);
-    g_ptr_array_add(header->delivered_to, word);
+        header->delivered_to = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_hash_table_add(header->delivered_to, g_ascii_strdown(in_brackets ? word + 1 : word,
+                                                           (gssize)(in_brackets ? len - 2 : len)));
 }
 
 /* The bit of a field that MTAs prepend; 0 for any other. */
@@ -261,7 +260,7 @@ header_clear(Header *header)
     g_free(header->message_id);
     g_free(header->queue_id);
     if (header->delivered_to != NULL)
-        g_ptr_array_unref(header->delivered_to);
+        g_hash_table_unref(header->delivered_to);
     *header = (Header){0};
 }
 
@@ -276,11 +275,10 @@ header_has_prepended(const Header *header, const char *field)
 bool
 header_was_delivered_to(const Header *header, const char *address)
 {
-    const GPtrArray *addresses = header->delivered_to;
+    g_autofree char *lower = NULL;
 
-    for (guint i = 0; addresses != NULL && i < addresses->len; i++) {
-        if (g_ascii_strcasecmp(addresses->pdata[i], address) == 0)
-            return true;
-    }
-    return false;
+    if (header->delivered_to == NULL)
+        return false;
+    lower = g_ascii_strdown(address, -1);
+    return g_hash_table_contains(header->delivered_to, lower);
 }

@@ -17,8 +17,8 @@ typedef struct {
     char *message_id; /* NULL */
     char *queue_id;   /* NULL */
     unsigned received_count;
-    unsigned prepended;      /* fields above the topmost Received, a bit each */
-    GPtrArray *delivered_to; /* addresses in Delivered-To below it; NULL: none */
+    unsigned prepended;       /* fields above the topmost Received, a bit each */
+    GHashTable *delivered_to; /* addresses in Delivered-To below it, in lower case; NULL: none */
 } Header;
 
 /* Scans the header block of len octets at text into *header. */
