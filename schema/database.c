@@ -19,6 +19,13 @@ database_set_error(sqlite3 *db, const char *path, const char *what, GError **err
     int code = sqlite3_errcode(db) & 0xff;
     int system = sqlite3_system_errno(db);
 
+    if (sqlite3_extended_errcode(db) == SQLITE_READONLY_ROLLBACK) {
+        g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNAVAILABLE,
+                    "cannot %s map '%s': a change to it was interrupted, and undoing it needs the "
+                    "right to write; run `lodge domain list` once",
+                    what, path);
+        return false;
+    }
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
         g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNAVAILABLE,
                     "cannot %s map '%s': it stayed locked by another process", what, path);
@@ -31,13 +38,14 @@ database_set_error(sqlite3 *db, const char *path, const char *what, GError **err
     return false;
 }
 
-sqlite3 *
-database_open(const char *path, bool writable, unsigned busy_timeout_ms, GError **error)
+/* Opens and sets up; NULL with the error, and *interrupted_out when a change was. */
+static sqlite3 *
+open_once(const char *path, int flags, unsigned busy_timeout_ms, bool *interrupted_out,
+          GError **error)
 {
     g_autoptr(sqlite3) db = NULL;
-    int flags = (writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
 
-    if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return (database_set_error(db, path, "open", error), NULL);
     /* These cannot fail: they only set what the connection will do. */
     (void)sqlite3_busy_timeout(db, (int)MIN(busy_timeout_ms, (unsigned)INT_MAX));
@@ -46,12 +54,34 @@ database_open(const char *path, bool writable, unsigned busy_timeout_ms, GError 
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     /* Setting the cache's size reads the file: a lock or damage shows itself here. */
-    if (!database_run(db, path,
-                      "PRAGMA cache_size = -" CACHE_KIB "; PRAGMA temp_store = MEMORY;"
-                      "PRAGMA foreign_keys = ON",
-                      error))
-        return NULL;
-    return g_steal_pointer(&db);
+    if (database_run(db, path,
+                     "PRAGMA cache_size = -" CACHE_KIB "; PRAGMA temp_store = MEMORY;"
+                     "PRAGMA foreign_keys = ON",
+                     error))
+        return g_steal_pointer(&db);
+    *interrupted_out = sqlite3_extended_errcode(db) == SQLITE_READONLY_ROLLBACK;
+    return NULL;
+}
+
+/* A change that was cut short (the power, a kill) leaves a journal that the next to
+ * open the file has to undo, which a reader cannot. Where the process has the
+ * right, it is done here, so that mail does not wait for an administrator. */
+sqlite3 *
+database_open(const char *path, bool writable, unsigned busy_timeout_ms, GError **error)
+{
+    const int flags = writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    g_autoptr(GError) first = NULL;
+    bool interrupted = false;
+    sqlite3 *db = open_once(path, flags, busy_timeout_ms, &interrupted, &first);
+
+    if (db == NULL && interrupted) {
+        database_close(open_once(path, SQLITE_OPEN_READWRITE, busy_timeout_ms, &interrupted, NULL));
+        g_clear_error(&first);
+        db = open_once(path, flags, busy_timeout_ms, &interrupted, &first);
+    }
+    if (db == NULL)
+        g_propagate_error(error, g_steal_pointer(&first));
+    return db;
 }
 
 bool

@@ -453,29 +453,6 @@ map_replaced_by_a_broken_file_is_unavailable_until_it_is_mended(void **state)
     assert_non_null(mailbox);
 }
 
-static void
-lookup_writes_nothing(void **state)
-{
-    const Fixture *fixture = *state;
-    const MailmapOptions options = fixture_options(fixture);
-    g_autofree char *before = NULL;
-    g_autofree char *after = NULL;
-    gsize size_before;
-    gsize size_after;
-
-    fixture_map(fixture, rows_sql);
-    assert_true(g_file_get_contents(fixture->path, &before, &size_before, NULL));
-    {
-        g_autoptr(Mailmap) map = fixture_open(&options);
-        g_autoptr(Mailbox) mailbox = mailmap_lookup(map, "ana@example.org", NULL);
-
-        assert_non_null(mailbox);
-    }
-    assert_true(g_file_get_contents(fixture->path, &after, &size_after, NULL));
-    assert_int_equal(size_before, size_after);
-    assert_memory_equal(before, after, size_before);
-}
-
 /* Exit status of a child that has no rights but those of "nobody". */
 static int
 look_up_as_nobody(const MailmapOptions *options, MailmapError expected)
@@ -497,6 +474,94 @@ look_up_as_nobody(const MailmapOptions *options, MailmapError expected)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return WEXITSTATUS(status);
+}
+
+/* Copies a file as it is now, while SQLite has it open: what a power cut leaves. */
+static void
+snapshot(const char *from, const char *to, const char *suffix)
+{
+    g_autofree char *source = g_strconcat(from, suffix, NULL);
+    g_autofree char *target = g_strconcat(to, suffix, NULL);
+    g_autofree char *bytes = NULL;
+    gsize size;
+
+    assert_true(g_file_get_contents(source, &bytes, &size, NULL));
+    assert_true(g_file_set_contents(target, bytes, (gssize)size, NULL));
+}
+
+/* A map with a change half-way in the file and the journal that undoes it. */
+static void
+interrupt_a_change(const Fixture *fixture)
+{
+    g_autofree char *work = g_build_filename(fixture->dir, "work.db", NULL);
+    const Fixture other = {.dir = fixture->dir, .path = work};
+    sqlite3 *db = NULL;
+
+    fixture_map(&other, rows_sql);
+    assert_int_equal(sqlite3_open(work, &db), SQLITE_OK);
+    /* A tiny cache makes SQLite write pages before the commit. */
+    assert_int_equal(
+        sqlite3_exec(
+            db,
+            "PRAGMA cache_size = 2; BEGIN; UPDATE users SET active = 0;"
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+            " INSERT INTO users (email) SELECT 'u' || i || '@example.org' FROM n",
+            NULL, NULL, NULL),
+        SQLITE_OK);
+    snapshot(work, fixture->path, "");
+    snapshot(work, fixture->path, "-journal");
+    sqlite3_close(db);
+}
+
+static void
+interrupted_change_is_undone_when_the_map_is_opened(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+
+    interrupt_a_change(fixture);
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_autoptr(Mailbox) mailbox = mailmap_lookup(map, "ana@example.org", NULL);
+    assert_non_null(mailbox);
+    assert_null(mailmap_lookup(map, "u1@example.org", NULL));
+}
+
+static void
+interrupted_change_without_the_right_to_undo_it_is_unavailable(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+    g_autofree char *journal = g_strconcat(fixture->path, "-journal", NULL);
+
+    interrupt_a_change(fixture);
+    assert_int_equal(chmod(fixture->path, 0444), 0);
+    assert_int_equal(chmod(journal, 0444), 0);
+    assert_int_equal(chmod(fixture->dir, 0555), 0);
+    assert_int_equal(look_up_as_nobody(&options, MAILMAP_ERROR_UNAVAILABLE), 10);
+    assert_int_equal(chmod(fixture->dir, 0755), 0);
+}
+
+static void
+lookup_writes_nothing(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+    g_autofree char *before = NULL;
+    g_autofree char *after = NULL;
+    gsize size_before;
+    gsize size_after;
+
+    fixture_map(fixture, rows_sql);
+    assert_true(g_file_get_contents(fixture->path, &before, &size_before, NULL));
+    {
+        g_autoptr(Mailmap) map = fixture_open(&options);
+        g_autoptr(Mailbox) mailbox = mailmap_lookup(map, "ana@example.org", NULL);
+
+        assert_non_null(mailbox);
+    }
+    assert_true(g_file_get_contents(fixture->path, &after, &size_after, NULL));
+    assert_int_equal(size_before, size_after);
+    assert_memory_equal(before, after, size_before);
 }
 
 static void
@@ -560,6 +625,8 @@ main(void)
         FIXTURE_TEST(database_of_something_else_is_refused),
         FIXTURE_TEST(map_replaced_by_another_file_is_followed),
         FIXTURE_TEST(map_replaced_by_a_broken_file_is_unavailable_until_it_is_mended),
+        FIXTURE_TEST(interrupted_change_is_undone_when_the_map_is_opened),
+        FIXTURE_TEST(interrupted_change_without_the_right_to_undo_it_is_unavailable),
         FIXTURE_TEST(lookup_writes_nothing),
         FIXTURE_TEST(reader_needs_no_right_to_write_file_or_directory),
         FIXTURE_TEST(map_that_may_not_be_read_is_unavailable),
