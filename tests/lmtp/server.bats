@@ -468,6 +468,28 @@ status_line() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr '\t' ' '; 
     done
 }
 
+@test "with no more rights than the systemd unit grants, upgrade and drop still work" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    unit=$BATS_TEST_DIRNAME/../../dist/lodge.service.in
+    capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g')
+    grep -qx NoNewPrivileges=yes "$unit"
+    printf '#!/bin/sh\nexec setpriv --no-new-privs --bounding-set=-all,%s %s "$@"\n' "$capabilities" "$lodged" > "$T/confined"
+    chmod 755 "$T/confined"
+    lodged=$T/confined
+    replace socket_group games
+    start
+    python <<'PY'
+log = lambda: open(T + "/log/deliver.log").read()
+os.kill(server, signal.SIGUSR2)
+wait_until(lambda: log().count(" serves ") == 2, what="start of the new program")
+os.kill(server, signal.SIGHUP)
+wait_until(lambda: "configuration reloaded" in log())
+Client(unix).deliver()
+PY
+    [ "$(stat -c %U:%G "$T/lmtp")" = root:games ]
+    [ "$(stat -c %U "$T/mail/example.org/ana")" = nobody ]
+}
+
 @test "an idle worker uses less than 3 MiB" {
     start
     python <<'PY'
