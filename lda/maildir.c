@@ -33,7 +33,8 @@ struct Maildir {
 
 /* The Maildir or one of its folders. */
 typedef struct {
-    int fd;
+    int fd;          /* the Maildir's own, or own_fd */
+    int own_fd;      /* of a folder */
     char *directory; /* ".Lists", or "" for the Maildir itself */
     MaildirAccess access;
 } Folder;
@@ -52,7 +53,7 @@ struct MaildirCopy {
 static void
 folder_clear(Folder *folder)
 {
-    lodge_close(&folder->fd);
+    lodge_close(&folder->own_fd);
     g_clear_pointer(&folder->directory, g_free);
 }
 
@@ -196,13 +197,17 @@ subscribe(const Maildir *maildir, const char *directory, const MaildirNamer *nam
         g_warning("cannot subscribe to '%s' in '%s': %s", directory, maildir->path, error->message);
 }
 
-/* Opens directory ("" or ".Lists") as the folder; ENOENT with errno kept. */
+/* False and errno. */
 static bool
 open_directory(const Maildir *maildir, Folder *folder)
 {
-    const char *directory = folder->directory[0] == '\0' ? "." : folder->directory;
-
-    folder->fd = maildir_open_beneath(maildir->fd, directory, O_PATH | O_DIRECTORY, 0);
+    if (folder->directory[0] == '\0') {
+        folder->fd = maildir->fd;
+        folder->access = maildir->access;
+        return true;
+    }
+    folder->fd = folder->own_fd =
+        maildir_open_beneath(maildir->fd, folder->directory, O_PATH | O_DIRECTORY, 0);
     return folder->fd >= 0 && maildir_access_read(folder->fd, &folder->access);
 }
 
@@ -344,7 +349,7 @@ maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
               const MaildirCopyOptions *options, GError **error)
 {
     const char *name = options->folder != NULL ? options->folder : "INBOX";
-    g_auto(Folder) folder = {.fd = -1};
+    g_auto(Folder) folder = {.fd = -1, .own_fd = -1};
     g_auto(GStrv) levels = maildir_folder_levels(&maildir->layout, name, error);
 
     if (levels == NULL)

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+enum { OPEN_TRIES = 100 };
+
 int
 maildir_open_nofollow(int dir_fd, const char *path, int flags, mode_t mode)
 {
@@ -48,11 +50,14 @@ maildir_open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
         .mode = (flags & O_CREAT) != 0 ? mode : 0,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
     };
-    int fd;
+    int fd = -1;
 
-    do
+    /* EAGAIN: a rename somewhere crossed a "..", and the kernel wants to look again. */
+    for (int tries = 0; tries < OPEN_TRIES; tries++) {
         fd = (int)syscall(SYS_openat2, dir_fd, path, &how, sizeof how);
-    while (fd < 0 && errno == EINTR);
+        if (fd >= 0 || (errno != EINTR && errno != EAGAIN))
+            break;
+    }
     if (fd < 0 && (errno == ENOSYS || errno == EPERM))
         fd = maildir_open_nofollow(dir_fd, path, flags, mode);
     return fd;

@@ -39,7 +39,7 @@ apply_access(int fd, mode_t mode, gid_t gid)
         return false;
     if (st.st_gid != gid && fchown(fd, (uid_t)-1, gid) != 0)
         mode = (mode & (mode_t)~02070) | (mode & 07) << 3;
-    return fchmod(fd, mode) == 0;
+    return (st.st_mode & 07777) == mode || fchmod(fd, mode) == 0;
 }
 
 bool
