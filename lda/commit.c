@@ -1,16 +1,38 @@
 /* lda/commit.c - the durability barrier; see commit.h
  *
- * One fsync(2) an item, in order. Of several files all are first told to start
- * writing, so that the disk works on them together and the journal's first commit
- * serves them all: measured on ext4, fifty 4 KiB files take half the time. fsync
- * and not fdatasync: a new file's size and a directory's entries are what must
+ *   one item:    fsync(2), here and now
+ *   some:        all files are told to start writing, then fsync one by one
+ *   many:        the same, but the list is walked by this thread and a few helpers
+ *
+ * The cost of fsync is waiting: for the data to be written and the drive's cache to
+ * be flushed. Flushes asked for at the same time are merged by the kernel, so fifty
+ * copies synced by eight threads take a fifth to a tenth of the time that they take
+ * one after the other (measured on ext4), and the drive does less. Threads and not
+ * io_uring, which containers often forbid; they live for one call and do nothing but
+ * fsync, so that a worker is a process of one thread whenever anything else happens.
+ *
+ * fsync and not fdatasync: a new file's size and a directory's entries are what must
  * survive. EINTR cannot lose the sync: it is simply asked for again. Any other
  * failure is final, since Linux drops the dirty pages that could not be written; a
  * second fsync would lie.
  */
 #include "lda/commit.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/stat.h>
+
+enum {
+    HELPERS_MAX = 7,
+    ITEMS_A_HELPER = 4,       /* fewer would be done before a helper has started */
+    HELPER_STACK = 64 * 1024, /* it calls fsync; glibc's default reserves 8 MiB */
+};
+
+typedef struct {
+    CommitItem **items; /* distinct files */
+    guint count;
+    guint next; /* first that nobody has taken; atomic */
+} Work;
 
 /* The item before index that names the same file, or index. */
 static size_t
@@ -42,23 +64,78 @@ start_writing(const CommitItem *item, const struct stat *info)
         (void)sync_file_range(item->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+static void *
+take_and_sync(void *data)
+{
+    Work *work = data;
+
+    for (;;) {
+        guint taken = __atomic_fetch_add(&work->next, 1, __ATOMIC_RELAXED);
+
+        if (taken >= work->count)
+            return NULL;
+        work->items[taken]->error = sync_one(work->items[taken]->fd);
+    }
+}
+
+/* Starts helpers, as many as are worth it and can be had; returns how many. They
+ * inherit a mask without signals: those are for the thread that waits for them. */
+static guint
+start_helpers(Work *work, pthread_t *helpers)
+{
+    guint wanted = MIN(work->count / ITEMS_A_HELPER, (guint)HELPERS_MAX);
+    guint started = 0;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+
+    if (wanted == 0 || pthread_attr_init(&attributes) != 0)
+        return 0;
+    (void)pthread_attr_setstacksize(&attributes, HELPER_STACK); /* else the default will do */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < wanted &&
+           pthread_create(&helpers[started], &attributes, take_and_sync, work) == 0)
+        started++;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return started;
+}
+
+static void
+sync_all(Work *work)
+{
+    pthread_t helpers[HELPERS_MAX];
+    guint started = start_helpers(work, helpers);
+
+    take_and_sync(work); /* with no helper at all it does everything */
+    for (guint i = 0; i < started; i++) {
+        int failure = pthread_join(helpers[i], NULL);
+
+        g_assert(failure == 0); /* an item it had taken would be without a result */
+    }
+}
+
 void
 commit_sync(CommitItem *items, size_t count)
 {
     g_autofree struct stat *stats = g_new0(struct stat, count);
+    g_autofree size_t *first = g_new0(size_t, count);
+    g_autofree CommitItem **distinct = g_new0(CommitItem *, count);
+    Work work = {.items = distinct};
 
-    for (size_t i = 0; i < count && count > 1; i++) {
-        if (items[i].fd >= 0 && fstat(items[i].fd, &stats[i]) == 0)
-            start_writing(&items[i], &stats[i]);
-    }
     for (size_t i = 0; i < count; i++) {
-        size_t first = i;
-
+        first[i] = i;
         items[i].error = 0;
         if (items[i].fd < 0)
             continue;
-        if (stats[i].st_ino != 0)
-            first = first_of(stats, items, i);
-        items[i].error = first < i ? items[first].error : sync_one(items[i].fd);
+        if (count > 1 && fstat(items[i].fd, &stats[i]) == 0) {
+            start_writing(&items[i], &stats[i]);
+            first[i] = first_of(stats, items, i);
+        }
+        if (first[i] == i)
+            distinct[work.count++] = &items[i];
     }
+    sync_all(&work);
+    for (size_t i = 0; i < count; i++)
+        items[i].error = items[first[i]].error;
 }
