@@ -174,21 +174,19 @@ WHEN NEW.domain <> OLD.domain
 BEGIN SELECT RAISE(ABORT, 'domain: still has users or forwardings'); END;
 
 -- One row for each user with the domain's values filled in and %u %n %d expanded, for programs
--- that read the map with plain SQL. A home that is NULL or relative, and a maildir or sieve
--- that is, are completed by the reader, who knows lodge.conf. char(1) stands for a % that is not (or no longer) a variable.
+-- that read the map with plain SQL. A home that is NULL or relative, and a maildir that is, are
+-- completed by the reader, who knows lodge.conf. char(1) stands for a % that is not (or no
+-- longer) a variable. Kept short: whoever opens the map parses it.
 CREATE VIEW mailboxes AS
-SELECT email, local, domain, domain_utf8, active, user_active, password, uid, gid, quota_bytes, quota_messages,
-       replace(replace(replace(replace(replace(home, '%%', char(1)), '%u', replace(email, '%', char(1))), '%n', replace(local, '%', char(1))), '%d', domain), char(1), '%') AS home,
-       replace(replace(replace(replace(replace(maildir, '%%', char(1)), '%u', replace(email, '%', char(1))), '%n', replace(local, '%', char(1))), '%d', domain), char(1), '%') AS maildir,
-       replace(replace(replace(replace(replace(sieve, '%%', char(1)), '%u', replace(email, '%', char(1))), '%n', replace(local, '%', char(1))), '%d', domain), char(1), '%') AS sieve
-FROM (SELECT u.email, u.local, d.domain, d.domain_utf8, u.active AND d.active AS active, u.active AS user_active, u.password,
+SELECT email, local, domain, domain_utf8, active, password, uid, gid, quota_bytes, quota_messages,
+       replace(replace(replace(replace(replace(home, '%%', char(1)), '%u', u), '%n', n), '%d', domain), char(1), '%') AS home,
+       -- Relative means "below home" without a leading %h/ as well.
+       replace(replace(replace(replace(replace(iif(maildir GLOB '%h/*', substr(maildir, 4), maildir),
+           '%%', char(1)), '%u', u), '%n', n), '%d', domain), char(1), '%') AS maildir
+FROM (SELECT u.email, u.local, d.domain, d.domain_utf8, u.active AND d.active AS active, u.password,
+             replace(u.email, '%', char(1)) AS u, replace(u.local, '%', char(1)) AS n,
              coalesce(u.uid, d.uid) AS uid, coalesce(u.gid, d.gid) AS gid,
              coalesce(u.quota_bytes, d.quota_bytes, 0) AS quota_bytes,
              coalesce(u.quota_messages, d.quota_messages, 0) AS quota_messages,
-             coalesce(u.home, d.home) AS home,
-             -- Relative already means "below home".
-             CASE WHEN coalesce(u.maildir, d.maildir) GLOB '%h/*' THEN substr(coalesce(u.maildir, d.maildir), 4)
-                  ELSE coalesce(u.maildir, d.maildir) END AS maildir,
-             CASE WHEN coalesce(u.sieve, d.sieve) GLOB '%h/*' THEN substr(coalesce(u.sieve, d.sieve), 4)
-                  ELSE coalesce(u.sieve, d.sieve) END AS sieve
+             coalesce(u.home, d.home) AS home, coalesce(u.maildir, d.maildir) AS maildir
       FROM users AS u JOIN domains AS d ON d.domain = u.domain);
