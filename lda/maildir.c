@@ -431,7 +431,7 @@ maildir_publish(MaildirCopy *copy, GError **error)
 
         if (!is_published(copy)) {
             errno = saved;
-            return maildir_set_errno(error, "move the message to", copy->path);
+            return lodge_set_errno(error, "move the message to '%s'", copy->path);
         }
         (void)unlinkat(copy->tmp_fd, copy->name, 0); /* gone unless link(2) did it */
     }

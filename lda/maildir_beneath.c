@@ -133,28 +133,31 @@ directory_in_the_way(const char *path, struct stat *st_out)
     return NULL;
 }
 
+/* ": we are ...", when that is why; "" otherwise. */
+static char *
+explain_refusal(const char *path)
+{
+    struct stat st;
+    g_autofree char *directory = directory_in_the_way(path, &st);
+
+    if (directory == NULL)
+        return g_strdup("");
+    return g_strdup_printf(": we are uid %u, gid %u; '%s' is of uid %u, gid %u, mode %04o",
+                           (unsigned)geteuid(), (unsigned)getegid(), directory, (unsigned)st.st_uid,
+                           (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
+}
+
 bool
 maildir_set_errno(GError **error, const char *what, const char *path)
 {
     int saved = errno;
-    struct stat st;
-    g_autofree char *blocked = saved == EACCES ? directory_in_the_way(path, &st) : NULL;
+    /* GLib has no code for EDQUOT; to us it is a full disk. */
+    GFileError code = g_file_error_from_errno(saved == EDQUOT ? ENOSPC : saved);
+    const char *why =
+        saved == EXDEV ? "a symbolic link leads out of the mail root" : g_strerror(saved);
+    g_autofree char *refusal = saved == EACCES ? explain_refusal(path) : g_strdup("");
 
-    /* Only a full disk is EDQUOT's like; GLib has no code for it. */
-    errno = saved == EDQUOT ? ENOSPC : saved;
-    lodge_set_errno(error, "%s '%s'", what, path);
-    if (error != NULL && saved == EDQUOT) {
-        g_free((*error)->message);
-        (*error)->message = g_strdup_printf("cannot %s '%s': %s", what, path, g_strerror(saved));
-    }
-    if (error != NULL && blocked != NULL) {
-        g_autofree char *plain = (*error)->message;
-
-        (*error)->message = g_strdup_printf(
-            "%s: we are uid %u, gid %u; '%s' is of uid %u, gid %u, mode %04o", plain,
-            (unsigned)geteuid(), (unsigned)getegid(), blocked, (unsigned)st.st_uid,
-            (unsigned)st.st_gid, (unsigned)(st.st_mode & 07777));
-    }
+    g_set_error(error, G_FILE_ERROR, (int)code, "cannot %s '%s': %s%s", what, path, why, refusal);
     errno = saved;
     return false;
 }

@@ -37,8 +37,9 @@ GString *maildir_read_file(int dir_fd, const char *name, size_t limit);
 /* Writes all of it. False and errno. */
 bool maildir_write_all(int fd, const char *bytes, size_t len);
 
-/* lodge_set_errno() for a file or directory at path: on EACCES the message goes
- * on with who we are and which directory is in the way. Always false. */
+/* As lodge_set_errno(), for a path that was to be opened, made or written. EACCES goes
+ * on with who we are and which directory is in the way, EXDEV speaks of the link that
+ * leads out, EDQUOT is G_FILE_ERROR_NOSPC. Always false. */
 bool maildir_set_errno(GError **error, const char *what, const char *path);
 
 /* ---- maildir_create.c --------------------------------------------------- */

@@ -193,7 +193,8 @@ keywords_of_both_programs_go_together(void **state)
     assert_string_equal(answer, "");
     deliver(*state, "INBOX", "", ours, 0);
     assert_answer(*state, "fetch flags KEYWORD ours", "flags: \\Recent theirs ours\n");
-    assert_answer(*state, "fetch flags KEYWORD theirs NOT KEYWORD ours", "flags: \\Recent theirs\n");
+    assert_answer(*state, "fetch flags KEYWORD theirs NOT KEYWORD ours",
+                  "flags: \\Recent theirs\n");
 }
 
 static void
