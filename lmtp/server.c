@@ -104,7 +104,7 @@ after_fork(void *data)
 }
 
 static Pool *
-start_pool(Server *server, const ServerSettings *settings, Log *log, GError **error)
+new_pool(Server *server, const ServerSettings *settings, Log *log, GError **error)
 {
     PoolParent parent = {
         .settings = settings,
@@ -115,11 +115,13 @@ start_pool(Server *server, const ServerSettings *settings, Log *log, GError **er
         .after_fork = after_fork,
         .data = server,
     };
-    Pool *pool = pool_new(&parent, error);
+    return pool_new(&parent, error);
+}
 
-    if (pool != NULL)
-        (void)pool_adjust(pool, g_get_monotonic_time()); /* the loop asks for the time again */
-    return pool;
+static void
+start_workers(Pool *pool)
+{
+    (void)pool_adjust(pool, g_get_monotonic_time()); /* the loop asks for the time again */
 }
 
 static void
@@ -152,14 +154,15 @@ start(Server *server, GError **error)
         return false;
     server->retired = handover.pids;
     if (!server_listeners_adopt_passed(server->listeners, error) ||
-        !server_listeners_follow(&server->listeners, server->settings, &gone, error) ||
+        !server_listeners_follow(server->listeners, server->settings, &gone, error) ||
         !open_channels(server, &handover, error) || !block_signals(server, error) ||
         (server->log = open_log(server->settings, error)) == NULL || !privileges_limit_root(error))
         return false;
     log_capture_messages(server->log);
-    server->pool = start_pool(server, server->settings, server->log, error);
+    server->pool = new_pool(server, server->settings, server->log, error);
     if (server->pool == NULL)
         return false;
+    start_workers(server->pool);
     retire_workers(server->retired);
     server_listeners_shut_down(gone, REPLY_STOPPING);
 
@@ -179,19 +182,20 @@ replace_workers(Server *server, ServerSettings *settings, GError **error)
     g_autoptr(GPtrArray) gone = NULL;
     g_autoptr(Log) log = open_log(settings, error);
 
-    if (log == NULL || !server_listeners_follow(&server->listeners, settings, &gone, error))
+    if (log == NULL || !server_listeners_follow(server->listeners, settings, &gone, error))
         return false;
-    g_autoptr(Pool) pool = start_pool(server, settings, log, error);
+    g_autoptr(Pool) pool = new_pool(server, settings, log, error);
     if (pool == NULL)
         return false;
+    log_close(server->log); /* first: no new worker shall hold the old file */
+    server->log = g_steal_pointer(&log);
+    log_capture_messages(server->log);
+    start_workers(pool);
     pool_signal(server->pool, SIGTERM, server->retired);
     server_listeners_shut_down(gone, REPLY_STOPPING);
 
     pool_free(server->pool);
     server->pool = g_steal_pointer(&pool);
-    log_close(server->log);
-    server->log = g_steal_pointer(&log);
-    log_capture_messages(server->log);
     if (settings != server->settings)
         server_settings_free(server->settings);
     server->settings = settings;

@@ -78,32 +78,48 @@ is_wanted(const Listener *listener, const ServerSettings *settings)
     return false;
 }
 
+/* Moves every listener from one set to the end of another. */
+static void
+move_all(GPtrArray *from, GPtrArray *to)
+{
+    while (from->len > 0)
+        g_ptr_array_add(to, g_ptr_array_steal_index(from, 0));
+}
+
+static void
+sort_out(GPtrArray *listeners, const ServerSettings *settings, GPtrArray *gone)
+{
+    g_autoptr(GPtrArray) all = server_listeners_new();
+
+    move_all(listeners, all);
+    while (all->len > 0) {
+        Listener *listener = g_ptr_array_steal_index(all, 0);
+        g_autoptr(GError) error = NULL;
+        bool stays = is_wanted(listener, settings);
+
+        g_ptr_array_add(stays ? listeners : gone, listener);
+        if (stays && !listener_set_permissions(listener, &settings->permissions, &error))
+            g_warning("%s", error->message);
+    }
+}
+
 bool
-server_listeners_follow(GPtrArray **listeners, const ServerSettings *settings, GPtrArray **gone_out,
+server_listeners_follow(GPtrArray *listeners, const ServerSettings *settings, GPtrArray **gone_out,
                         GError **error)
 {
-    g_autoptr(GPtrArray) current = NULL;
     g_autoptr(GPtrArray) gone = server_listeners_new();
 
-    if (!are_passed(*listeners)) {
-        g_autoptr(GPtrArray) next = open_missing(*listeners, settings, error);
-        if (next == NULL)
-            return false;
-        current = g_steal_pointer(listeners);
-        while (current->len > 0) {
-            Listener *listener = g_ptr_array_steal_index(current, 0);
-            g_autoptr(GError) failure = NULL;
-            bool stays = is_wanted(listener, settings);
+    if (!are_passed(listeners)) {
+        g_autoptr(GPtrArray) opened = open_missing(listeners, settings, error);
 
-            g_ptr_array_add(stays ? next : gone, listener);
-            if (stays && !listener_set_permissions(listener, &settings->permissions, &failure))
-                g_warning("%s", failure->message);
+        if (opened == NULL)
+            return false;
+        if (settings->addresses->len == 0) {
+            g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[lmtp] listen names no socket");
+            return false;
         }
-        *listeners = g_steal_pointer(&next);
-    }
-    if ((*listeners)->len == 0) {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[lmtp] listen names no socket");
-        return false;
+        sort_out(listeners, settings, gone);
+        move_all(opened, listeners);
     }
     *gone_out = g_steal_pointer(&gone);
     return true;

@@ -20,7 +20,7 @@ bool server_listeners_adopt_passed(GPtrArray *listeners, GError **error);
 /* Brings the set in line with settings: opens what is new, keeps what stays, and
  * moves what is no longer wanted to *gone_out, still open, for
  * server_listeners_shut_down(). On failure nothing has changed. */
-bool server_listeners_follow(GPtrArray **listeners, const ServerSettings *settings,
+bool server_listeners_follow(GPtrArray *listeners, const ServerSettings *settings,
                              GPtrArray **gone_out, GError **error);
 
 /* Ends every socket of the set that is ours (see listener_shut_down()). */

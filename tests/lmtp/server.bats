@@ -124,6 +124,8 @@ PY
     [ "$status" -eq 78 ] && [[ $output == *10.0.0.1/8* ]]
     run "$lodged" -c "$T/lodge.conf" -t -o lmtp.min_workers=9
     [ "$status" -eq 78 ] && [[ $output == *max_workers* ]]
+    run "$lodged" -c "$T/lodge.conf" -o lmtp.listen=
+    [ "$status" -eq 78 ] && [[ $output == *listen* ]]
     run "$lodged" -c "$T/lodge.conf" -o "lmtp.listen=unix:$T/no/such/lmtp"
     [ "$status" -eq 71 ] && [[ $output == *"$T/no/such/lmtp"* ]]
     run "$lodged" -c "$T/lodge.conf" -t
@@ -188,7 +190,17 @@ PY
     mv "$T/log/deliver.log" "$T/log/deliver.log.1"
     kill -HUP $server
     until_true logged 'the configuration stays as it was'
-    python <<< 'Client(unix).deliver()'
+    python <<'PY'
+Client(unix).deliver()
+# A file that is compressed and removed later would otherwise still fill the disk.
+def holds_old(pid):
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}").endswith(".log.1") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False  # it has just ended
+assert not holds_old(server)
+wait_until(lambda: not any(map(holds_old, children(server))), what="closing of the old log")
+PY
     until_true logged 'to=ana@example.org'
 }
 
