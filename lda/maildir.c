@@ -166,22 +166,39 @@ folder_path(const Maildir *maildir, const char *directory)
                                 : g_strconcat(maildir->path, "/", directory, NULL);
 }
 
+/* Makes what is missing of the Maildir itself. */
+static bool
+repair_maildir(const Maildir *maildir, GError **error)
+{
+    lodge_autofd root_fd = open_root(maildir, error);
+
+    if (root_fd < 0)
+        return false;
+    return maildir_create(root_fd, maildir->relative, false) ||
+           maildir_set_errno(error, "repair the Maildir", maildir->path);
+}
+
+/* A Maildir without tmp/ is one that somebody has begun to make: the way to it may
+ * not be durable yet (maildir_create.c), and a folder in it could vanish with it. */
+static bool
+is_complete(const Maildir *maildir)
+{
+    lodge_autofd fd = maildir_open_beneath(maildir->fd, "tmp", O_PATH | O_DIRECTORY, 0);
+
+    return fd >= 0;
+}
+
 /* Makes the folder, or what is missing in it. */
 static bool
 create_folder(const Maildir *maildir, const char *directory, GError **error)
 {
     g_autofree char *path = folder_path(maildir, directory);
 
-    if (directory[0] != '\0')
-        return maildir_create(maildir->fd, directory, true) ||
-               maildir_set_errno(error, "create the folder", path);
-
-    lodge_autofd root_fd = open_root(maildir, error);
-
-    if (root_fd < 0)
-        return false;
-    return maildir_create(root_fd, maildir->relative, false) ||
-           maildir_set_errno(error, "repair the Maildir", path);
+    if (directory[0] == '\0')
+        return repair_maildir(maildir, error);
+    return (is_complete(maildir) || repair_maildir(maildir, error)) &&
+           (maildir_create(maildir->fd, directory, true) ||
+            maildir_set_errno(error, "create the folder", path));
 }
 
 /* A folder nobody is subscribed to is one its owner may never see; mail in it all
