@@ -4,7 +4,8 @@
  * result columns by name (mailmap.h). All but our own compare without regard to
  * case, as MySQL does, where these schemas come from: a dump keeps the spelling of
  * each row, while we ask in lower case. An index on the key with COLLATE NOCASE
- * makes that fast in large tables.
+ * makes that fast in large tables. Their paths are plain ones: a "%" in them is
+ * doubled, since in ours it begins a variable.
  */
 #include "schema/presets.h"
 
@@ -24,26 +25,27 @@ static const Preset presets[] = {
     {
         /* A row that exists is live; the mailbox is <root>/example.org/user/. */
         .name = "tutorial",
-        .query = "SELECT email AS user, 1 AS active, :domain || '/' || :local AS home,"
-                 " '.' AS maildir"
+        .query = "SELECT email AS user, 1 AS active,"
+                 " :domain || '/' || replace(lower(:local), '%', '%%') AS home, '.' AS maildir"
                  " FROM users WHERE email = :address COLLATE NOCASE AND :local <> ''",
     },
     {
         /* Column maildir is the Maildir itself, below the root. A quota of 0 or
          * below is none. Domain aliases: the mailbox of the target domain. */
         .name = "postfixadmin",
-        .query = "SELECT m.username AS user, m.active = 1 AND d.active = 1 AS active,"
-                 " m.maildir AS home, '.' AS maildir, max(m.quota, 0) AS quota_bytes"
-                 " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
-                 " WHERE m.username = :address COLLATE NOCASE"
-                 " UNION ALL"
-                 " SELECT m.username, m.active = 1 AND d.active = 1 AND a.active = 1,"
-                 " m.maildir, '.', max(m.quota, 0)"
-                 " FROM alias_domain AS a"
-                 " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
-                 "NOCASE"
-                 " JOIN domain AS d ON d.domain = m.domain"
-                 " WHERE a.alias_domain = :domain COLLATE NOCASE",
+        .query =
+            "SELECT m.username AS user, m.active = 1 AND d.active = 1 AS active,"
+            " replace(m.maildir, '%', '%%') AS home, '.' AS maildir, max(m.quota, 0) AS quota_bytes"
+            " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
+            " WHERE m.username = :address COLLATE NOCASE"
+            " UNION ALL"
+            " SELECT m.username, m.active = 1 AND d.active = 1 AND a.active = 1,"
+            " replace(m.maildir, '%', '%%'), '.', max(m.quota, 0)"
+            " FROM alias_domain AS a"
+            " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
+            "NOCASE"
+            " JOIN domain AS d ON d.domain = m.domain"
+            " WHERE a.alias_domain = :domain COLLATE NOCASE",
     },
     {
         /* Quota in megabytes. enabledeliver is the switch for all delivery,
@@ -52,16 +54,19 @@ static const Preset presets[] = {
         .query = "SELECT m.username AS user,"
                  " m.active = 1 AND m.enabledeliver = 1 AND m.enablelmtp = 1 AND d.active = 1"
                  " AS active,"
-                 " m.storagebasedirectory || '/' || m.storagenode || '/' || m.maildir AS home,"
-                 " coalesce(nullif(m.mailboxfolder, ''), 'Maildir') AS maildir,"
+                 " replace(m.storagebasedirectory || '/' || m.storagenode || '/' || m.maildir,"
+                 " '%', '%%') AS home,"
+                 " coalesce(nullif(replace(m.mailboxfolder, '%', '%%'), ''), 'Maildir') AS maildir,"
                  " max(m.quota, 0) * 1048576 AS quota_bytes"
                  " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
                  " WHERE m.username = :address COLLATE NOCASE"
                  " UNION ALL"
                  " SELECT m.username, m.active = 1 AND m.enabledeliver = 1 AND m.enablelmtp = 1"
                  " AND d.active = 1 AND a.active = 1,"
-                 " m.storagebasedirectory || '/' || m.storagenode || '/' || m.maildir,"
-                 " coalesce(nullif(m.mailboxfolder, ''), 'Maildir'), max(m.quota, 0) * 1048576"
+                 " replace(m.storagebasedirectory || '/' || m.storagenode || '/' || m.maildir,"
+                 " '%', '%%'),"
+                 " coalesce(nullif(replace(m.mailboxfolder, '%', '%%'), ''), 'Maildir'), "
+                 "max(m.quota, 0) * 1048576"
                  " FROM alias_domain AS a"
                  " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
                  "NOCASE"

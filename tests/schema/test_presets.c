@@ -7,7 +7,7 @@ static const char tutorial_sql[] =
     "(email));"
     "INSERT INTO domains VALUES ('example.org');"
     "INSERT INTO users VALUES ('ana@example.org', 'x'), ('Bob@Example.org', 'x'), ('@example.org', "
-    "'x');";
+    "'x'), ('x%d@example.org', 'x');";
 
 static const char postfixadmin_sql[] =
     "CREATE TABLE domain (domain VARCHAR(255) PRIMARY KEY, active TINYINT(1));"
@@ -25,6 +25,7 @@ static const char postfixadmin_sql[] =
     " ('pad@example.org', ' example.org/pad/ ', 0, 'example.org', 1),"
     " ('null@example.org', 'example.org/null/', NULL, 'example.org', NULL),"
     " ('Upper@Example.ORG', 'example.org/upper/', 0, 'example.org', '1'),"
+    " ('x%n@example.org', 'example.org/x%n/', 0, 'example.org', 1),"
     " ('ana@off.example', 'off.example/ana/', 0, 'off.example', 1);"
     "INSERT INTO alias_domain VALUES ('alias.example', 'example.org', 1),"
     " ('off-alias.example', 'example.org', 0);";
@@ -72,9 +73,13 @@ static const Row rows[] = {
           "example.org/ana", ".", 0),
     FOUND("tutorial_compares_without_case", tutorial, "bob+x@EXAMPLE.org", "Bob@Example.org",
           "example.org/bob", ".", 0),
+    FOUND("tutorial_name_with_a_percent_sign_is_no_variable", tutorial, "x%d@example.org",
+          "x%d@example.org", "example.org/x%%d", ".", 0),
     FAILS("tutorial_has_no_catch_all_mailbox", tutorial, "who@example.org", UNKNOWN_ADDRESS),
     FOUND("postfixadmin_takes_the_stored_path_and_octets", postfixadmin, "ana@example.org",
           "ana@example.org", "example.org/ana/", ".", 1000),
+    FOUND("postfixadmin_path_with_a_percent_sign_is_no_variable", postfixadmin, "x%n@example.org",
+          "x%n@example.org", "example.org/x%%n/", ".", 0),
     FOUND("postfixadmin_compares_without_case", postfixadmin, "upper@example.org",
           "Upper@Example.ORG", "example.org/upper/", ".", 0),
     FOUND("postfixadmin_quota_0_is_none", postfixadmin, "none@example.org", "none@example.org",
@@ -309,6 +314,23 @@ own_query_gets_address_local_part_and_domain(void **state)
     assert_int_equal(mailbox->match, MAILMAP_MATCH_WITHOUT_DETAIL);
 }
 
+/* One row, one mailbox: the query finds it in any case, whatever is folded. */
+static void
+tutorial_user_has_one_home_though_case_is_kept(void **state)
+{
+    const Fixture *fixture = *state;
+    MailmapOptions options = fixture_options(fixture);
+
+    fixture_sql(fixture->path, tutorial_sql);
+    options.preset = "tutorial";
+    options.fold_local_part = false;
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_autoptr(Mailbox) mailbox = mailmap_lookup(map, "ANA@example.org", NULL);
+
+    assert_non_null(mailbox);
+    assert_string_equal(mailbox->home, "example.org/ana");
+}
+
 static void
 preset_on_the_wrong_schema_names_what_is_missing(void **state)
 {
@@ -354,6 +376,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(own_query_gets_address_local_part_and_domain),
+        FIXTURE_TEST(tutorial_user_has_one_home_though_case_is_kept),
         FIXTURE_TEST(preset_on_the_wrong_schema_names_what_is_missing),
         FIXTURE_TEST(table_that_vanishes_later_is_unavailable_and_not_unknown),
     };
