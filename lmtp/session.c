@@ -440,6 +440,9 @@ handle_next(Session *session)
 
     LmtpStreamResult result = lmtp_stream_read_line(session->stream, wait, &line, &len);
 
+    /* Lines that were read already never wait, but each RCPT may, for a locked map. */
+    if (session->envelope != NULL && g_get_monotonic_time() >= session->transaction_deadline_us)
+        result = LMTP_STREAM_TIMEOUT;
     if (result == LMTP_STREAM_READY)
         handle_line(session, line, len);
     else if (result == LMTP_STREAM_LINE_TOO_LONG)
