@@ -54,7 +54,21 @@ round_trip() {
 @test "messages stored compressed come back through Dovecot's zlib plugin as they were sent" {
     round_trip "$T/fewer" "" "${gzip_users[@]}"
     file=$(find "$T/mail/gzip.test/ana/Maildir" -name '*,S=*' | head -n 1)
+    # This transport, unlike the others, names the original recipient too.
+    zcat "$file" | grep -q '^X-Original-To: ana@gzip.test$'
     [ "$(head -c 2 "$file" | od -An -tx1 | tr -d ' ')" = 1f8b ]
+}
+
+# Dovecot says 0x80 for it over IMAP, so the files are looked at.
+@test "a NUL octet is stored as it is, by LMTP and by pipe" {
+    mkdir "$T/nul"
+    printf 'X-Lodge-Test: nul\r\nSubject: nul\r\n\r\na\0b\r\n\0\r\nend\r\n' > "$T/nul/nul.eml"
+    for user in ana@lmtp.test ana@pipe.test; do
+        python3 "$lodge_lib/smtp_send.py" "127.0.0.1:$smtp_port" "$T/nul" "$T/manifest-nul" $user
+        postfix_drain 30
+        file=$(grep -lr '^X-Lodge-Test: nul' "$T/mail/${user#*@}/ana/Maildir/new")
+        tail -c 12 "$file" | cmp - <(printf '\n\na\0b\n\0\nend\n')
+    done
 }
 
 @test "every copy of all that is in the log, with Postfix's queue id" {

@@ -98,6 +98,6 @@ postlog unix-dgram n - n - 1 postlogd
 lodge unix - n n - 8 pipe
     flags=DRhu user=$mail_user:$mail_group argv=$T/deliver -c $T/etc/lodge.conf -f \${sender} -d \${recipient}
 lodgezip unix - n n - 8 pipe
-    flags=DRhu null_sender= user=$mail_user:$mail_group argv=$T/deliver -c $T/etc/lodge.conf -o mail.compress=gzip -f \${sender} -d \${recipient}
+    flags=DRhu null_sender= user=$mail_user:$mail_group argv=$T/deliver -c $T/etc/lodge.conf -o mail.compress=gzip -f \${sender} -a \${original_recipient} -d \${recipient}
 CONFIG
 }
