@@ -81,10 +81,13 @@ parse_arguments(int argc, char **argv, Arguments *arguments)
 static char *
 find_program(const char *name)
 {
-    if (strchr(name, '/') != NULL)
-        return g_canonicalize_filename(name, NULL);
-    char *found = g_find_program_in_path(name);
-    return found != NULL ? found : g_strdup(name);
+    char *path = NULL;
+
+    if (strchr(name, '/') == NULL)
+        path = g_find_program_in_path(name);
+    if (path == NULL)
+        path = g_canonicalize_filename(name, NULL);
+    return path;
 }
 
 static int
