@@ -44,7 +44,8 @@ char *maildir_folder_to_directory(const MaildirLayout *layout, const char *folde
 typedef struct Maildir Maildir;
 
 /* Opens the Maildir at the absolute path, creating it (and missing parents
- * below root, never root itself) with the mode of its parent, durably. Fails
+ * below root, never root itself) with its parent's mode for owner and group and
+ * no rights for others, durably. Fails
  * with G_FILE_ERROR; the message names the path, and on EACCES the uid, gid and
  * mode in the way. Fails with LDA_ERROR_CONFIG when path is not below root. No
  * symbolic link below root is followed out of it. */

@@ -1,7 +1,9 @@
 /* lda/maildir_create.c - Maildirs and folders that are not there yet
  *
- * Every directory gets the mode and group of its parent (setgid with it), whatever
- * our umask. The order is the point:
+ * Every directory gets the group of its parent and its mode for owner and group
+ * (setgid with it), whatever our umask. Rights of everybody else are never handed
+ * down: /var/vmail is often 0755, and mail is not for all users of a host. The order
+ * is the point:
  *
  *   each level: mkdir, fsync the parent   then cur, new, fsync   and last tmp
  *
@@ -20,14 +22,15 @@ maildir_access_read(int dir_fd, MaildirAccess *access_out)
 
     if (fstat(dir_fd, &st) != 0)
         return false;
-    /* Sticky and world-writable directories ("/tmp") are not what mail is modelled on. */
-    *access_out = (MaildirAccess){.mode = (st.st_mode & 02775) | 0700, .gid = st.st_gid};
+    /* In a sticky directory ("/tmp") the group's rights mean nothing in particular. */
+    mode_t handed_down = (st.st_mode & S_ISVTX) != 0 ? 0 : st.st_mode & 02070;
+    *access_out = (MaildirAccess){.mode = handed_down | 0700, .gid = st.st_gid};
     return true;
 }
 
 /* umask may have taken bits, and without setgid the group is ours and not the
- * parent's. When we may not give that group away, its rights shrink to
- * everybody's: they were not meant for another group. */
+ * parent's. When we may not give that group away, its rights go: they were not
+ * meant for another group. */
 static bool
 apply_access(int fd, mode_t mode, gid_t gid)
 {
@@ -38,7 +41,7 @@ apply_access(int fd, mode_t mode, gid_t gid)
     if (fstat(fd, &st) != 0)
         return false;
     if (st.st_gid != gid && fchown(fd, (uid_t)-1, gid) != 0)
-        mode = (mode & (mode_t)~02070) | (mode & 07) << 3;
+        mode &= (mode_t)~02070;
     return (st.st_mode & 07777) == mode || fchmod(fd, mode) == 0;
 }
 

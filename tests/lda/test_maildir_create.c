@@ -55,7 +55,22 @@ sticky_and_world_writable_bits_are_not_handed_down(void **state)
 
     assert_int_equal(chmod(fixture->root, 01777), 0);
     maildir_free(open_ana(fixture));
-    assert_int_equal(mode_of(fixture->root, "example.org"), 0775);
+    assert_int_equal(mode_of(fixture->root, "example.org"), 0700);
+}
+
+static void
+mail_below_a_root_open_to_everybody_is_not(void **state)
+{
+    Fixture *fixture = *state;
+
+    assert_int_equal(chmod(fixture->root, 0755), 0);
+
+    g_autoptr(Maildir) maildir = open_ana(fixture);
+    g_autoptr(MaildirCopy) copy = stage(fixture, maildir, plain());
+
+    assert_true(maildir_publish(copy, NULL));
+    assert_int_equal(mode_of(fixture->path, "new"), 0750);
+    assert_int_equal(mode_of(maildir_copy_path(copy), ""), 0640);
 }
 
 static void
@@ -368,6 +383,7 @@ main(void)
         TEST(message_has_the_mode_of_its_maildir_without_x),
         TEST(private_maildir_stays_private_under_a_lax_umask),
         TEST(sticky_and_world_writable_bits_are_not_handed_down),
+        TEST(mail_below_a_root_open_to_everybody_is_not),
         TEST(group_of_the_parent_is_handed_down_without_setgid),
         TEST(maildirfolder_marks_folders_and_never_the_maildir),
         TEST(created_folder_is_subscribed_and_named_as_the_client_sees_it),
