@@ -217,9 +217,11 @@ append_system_steps(Init *init)
                            "    for u in %s postfix dovecot; do usermod -aG lodge $u; done\n"
                            "    chgrp lodge %s\n",
                            user, config->map.path);
-    g_string_append_printf(init->report, "    install -d -m 0750 -o %s -g %s %s %s\n", user,
-                           *config->mail.group != '\0' ? config->mail.group : user,
-                           config->mail.root, log_dir);
+    g_string_append_printf(init->report,
+                           "    install -d -m 0750 -o %s -g %s %s\n"
+                           "    install -d -m 0750 -o %s -g adm %s\n",
+                           user, *config->mail.group != '\0' ? config->mail.group : user,
+                           config->mail.root, user, log_dir);
 }
 
 static void
@@ -243,6 +245,26 @@ append_postfix_steps(Init *init)
         lookup, lookup, lookup, lookup, lookup, transport, config->map.recipient_delimiter);
 }
 
+/* pipe(8) runs deliver with one group: the one that may read the map. */
+static void
+append_pipe_steps(Init *init)
+{
+    const LdaConfig *config = init->ctl->config;
+    bool default_path = strcmp(init->config_path, CONFIG_DEFAULT_PATH) == 0;
+
+    g_string_append_printf(init->report,
+                           "\nOr by pipe instead of LMTP, master.cf:\n\n"
+                           "    lodge unix - n n - - pipe\n"
+                           "      flags=DRhu null_sender= user=%s:lodge argv=" LODGE_LIBEXECDIR
+                           "/lodge/deliver\n"
+                           "      %s%s%s-f ${sender} -a ${original_recipient} -d ${recipient}\n"
+                           "\nand main.cf:\n\n"
+                           "    virtual_transport = lodge\n"
+                           "    lodge_destination_recipient_limit = 1\n",
+                           config->mail.user, default_path ? "" : "-c ",
+                           default_path ? "" : init->config_path, default_path ? "" : " ");
+}
+
 static void
 append_dovecot_steps(Init *init)
 {
@@ -251,7 +273,7 @@ append_dovecot_steps(Init *init)
     const char *group = *config->mail.group != '\0' ? config->mail.group : user;
 
     g_string_append_printf(init->report,
-                           "\nDovecot 2.3, dovecot.conf:\n\n"
+                           "\nDovecot 2.3, dovecot.conf (without auth-system.conf.ext):\n\n"
                            "    passdb {\n      driver = sql\n"
                            "      args = %s/dovecot/dovecot-sql-2.3.conf.ext\n    }\n"
                            "    userdb {\n      driver = sql\n"
@@ -281,6 +303,7 @@ append_next_steps(Init *init)
     append_system_steps(init);
     if (ctl_is_own_schema(init->ctl->config)) {
         append_postfix_steps(init);
+        append_pipe_steps(init);
         append_dovecot_steps(init);
         g_string_append_printf(init->report,
                                "\nThen a domain with a user, and the server:\n\n"
