@@ -177,15 +177,17 @@ bad_row(const Row *row, const char *format, ...)
 static bool
 read_text(const Row *row, Column column, char **text_out)
 {
+    sqlite3_stmt *stmt = row->query->stmt;
     int at = row->query->at[column];
-    const char *text = at < 0 ? NULL : (const char *)sqlite3_column_text(row->query->stmt, at);
     g_autofree char *copy = NULL;
 
     *text_out = NULL;
-    if (text == NULL)
+    if (at < 0 || sqlite3_column_type(stmt, at) == SQLITE_NULL)
         return true;
-    if (strlen(text) != (size_t)sqlite3_column_bytes(row->query->stmt, at) ||
-        !g_utf8_validate(text, -1, NULL))
+    const char *text = (const char *)sqlite3_column_text(stmt, at);
+    if (text == NULL) /* a value that could not be converted is not one that is not set */
+        return bad_row(row, "%s cannot be read: out of memory", column_names[column]);
+    if (strlen(text) != (size_t)sqlite3_column_bytes(stmt, at) || !g_utf8_validate(text, -1, NULL))
         return bad_row(row, "%s is not text", column_names[column]);
     copy = g_strstrip(g_strdup(text));
     for (const char *c = copy; *c != '\0'; c++)
