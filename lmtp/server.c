@@ -60,6 +60,7 @@ block_signals(Server *server, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
         sigaddset(&set, numbers[i]);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file over our size limit fails like one on a full disk */
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 ||
         (server->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
         return lodge_set_errno(error, "receive signals");

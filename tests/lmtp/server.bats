@@ -260,6 +260,19 @@ wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in workers), w
 PY
 }
 
+@test "a message over the file size limit of the process is put off and kills no worker" {
+    ulimit -f 1024
+    start
+    python <<'PY'
+client = Client(unix)
+client.begin()
+worker = client.worker()
+client.finish(("x" * 70 + "\r\n") * 30000, "451 4.3.0")
+client.deliver()
+assert client.worker() == worker
+PY
+}
+
 @test "a worker that is killed harms only its own transaction and is replaced" {
     start
     python <<'PY'
