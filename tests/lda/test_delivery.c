@@ -308,6 +308,19 @@ equal_recipients_get_one_copy_and_one_outcome(void **state)
     assert_non_null(strstr(text, "ANA@Example.ORG"));
 }
 
+/* The address is what makes recipients equal, not the mailbox: the owner is told of both. */
+static void
+addresses_of_one_mailbox_get_a_copy_each(void **state)
+{
+    Fixture *fixture = *state;
+
+    to(fixture, "ana@example.org");
+    to(fixture, "ana+lists@example.org");
+    deliver_text(fixture, MESSAGE);
+    assert_int_equal(count_files(fixture, ANA "new"), 2);
+    assert_string_not_equal(outcome(fixture, 0)->file, outcome(fixture, 1)->file);
+}
+
 static void
 single_delivered_to_counts_equal_recipients_once(void **state)
 {
@@ -691,6 +704,7 @@ main(void)
         TEST(log_line_says_it_all),
         TEST(xforward_wins_over_the_header),
         TEST(equal_recipients_get_one_copy_and_one_outcome),
+        TEST(addresses_of_one_mailbox_get_a_copy_each),
         TEST(single_delivered_to_counts_equal_recipients_once),
         TEST(more_recipients_than_a_group_are_all_stored),
         TEST(durability_none_syncs_nothing_of_the_message),
