@@ -24,9 +24,11 @@ client(const LdaEnvelope *envelope)
 {
     const char *name = forwarded(envelope, "NAME");
     const char *address = forwarded(envelope, "ADDR");
+    const char *port = forwarded(envelope, "PORT");
 
     if (address != NULL)
-        return g_strdup_printf("%s[%s]", name != NULL ? name : "unknown", address);
+        return g_strdup_printf("%s[%s]%s%s", name != NULL ? name : "unknown", address,
+                               port != NULL ? ":" : "", port != NULL ? port : "");
     return g_strdup(envelope->client_address);
 }
 
@@ -64,7 +66,10 @@ begin(Log *log, const char *event, const Record *record, const char *to, const c
     log_line_add(line, "orig_to", original);
     log_line_add(line, "client", from_host);
     log_line_add(line, "helo", forwarded(envelope, "HELO"));
+    log_line_add(line, "proto", forwarded(envelope, "PROTO"));
+    log_line_add(line, "source", forwarded(envelope, "SOURCE"));
     log_line_add(line, "envid", envelope->envid);
+    log_line_add(line, "ret", envelope->ret);
     return line;
 }
 
@@ -74,6 +79,7 @@ record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
 {
     LogLine *line = begin(log, "deliver", record, recipient->address, recipient->original);
 
+    log_line_add(line, "notify", recipient->notify);
     log_line_add(line, "user", recipient->mailbox->user);
     if (record->message != NULL)
         log_line_add_number(line, "size", (gint64)message_size(record->message));

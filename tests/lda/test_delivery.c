@@ -291,6 +291,35 @@ xforward_wins_over_the_header(void **state)
 }
 
 static void
+everything_the_mta_says_is_logged(void **state)
+{
+    Fixture *fixture = *state;
+    static const char *const said[][2] = {{"NAME", "mx.x.org"},   {"ADDR", "192.0.2.7"},
+                                          {"PORT", "4711"},       {"PROTO", "ESMTP"},
+                                          {"HELO", "helo.x.org"}, {"SOURCE", "REMOTE"}};
+    static const char *const fields[] = {" client=mx.x.org[192.0.2.7]:4711 ",
+                                         " helo=helo.x.org ",
+                                         " proto=ESMTP ",
+                                         " source=REMOTE ",
+                                         " envid=e1 ",
+                                         " ret=HDRS ",
+                                         " notify=NEVER "};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(said); i++)
+        g_hash_table_insert(fixture->envelope->forwarded, g_strdup(said[i][0]),
+                            g_strdup(said[i][1]));
+    fixture->envelope->envid = g_strdup("e1");
+    fixture->envelope->ret = g_strdup("HDRS");
+    to(fixture, "ana@example.org")->notify = g_strdup("NEVER");
+    deliver_text(fixture, MESSAGE);
+    g_autofree char *text = log_text(fixture);
+    for (size_t i = 0; i < G_N_ELEMENTS(fields); i++) {
+        if (strstr(text, fields[i]) == NULL)
+            fail_msg("no '%s' in %s", fields[i], text);
+    }
+}
+
+static void
 equal_recipients_get_one_copy_and_one_outcome(void **state)
 {
     Fixture *fixture = *state;
@@ -703,6 +732,7 @@ main(void)
         TEST(message_lies_where_the_outcome_says),
         TEST(log_line_says_it_all),
         TEST(xforward_wins_over_the_header),
+        TEST(everything_the_mta_says_is_logged),
         TEST(equal_recipients_get_one_copy_and_one_outcome),
         TEST(addresses_of_one_mailbox_get_a_copy_each),
         TEST(single_delivered_to_counts_equal_recipients_once),
