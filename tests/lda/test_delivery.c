@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "lda/lda.h"
 #include "schema/mapedit.h"
@@ -402,6 +403,28 @@ durability_none_syncs_nothing_of_the_message(void **state)
     assert_status(fixture, 0, "2.0.0", "stored in INBOX");
 }
 
+/* Names are unique by the process id in them; a process may have been forked meanwhile. */
+static void
+child_names_its_files_after_itself(void **state)
+{
+    Fixture *fixture = *state;
+    int status;
+
+    to(fixture, "ana@example.org");
+    deliver_text(fixture, MESSAGE);
+
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        g_autofree char *own = g_strdup_printf("P%dQ", (int)getpid());
+
+        deliver_text(fixture, MESSAGE);
+        _exit(strstr(outcome(fixture, 0)->file, own) != NULL ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* ---- refusing ------------------------------------------------------------- */
 
 static void
@@ -738,6 +761,7 @@ main(void)
         TEST(single_delivered_to_counts_equal_recipients_once),
         TEST(more_recipients_than_a_group_are_all_stored),
         TEST(durability_none_syncs_nothing_of_the_message),
+        TEST(child_names_its_files_after_itself),
         TEST(message_that_was_here_before_is_a_loop),
         TEST(hops_at_the_limit_pass_and_one_more_is_a_loop),
         TEST(message_larger_than_the_quota_is_refused),

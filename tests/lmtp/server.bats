@@ -493,6 +493,31 @@ status_line() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status" | tr '\t' ' '; 
     done
 }
 
+@test "with per_user_ids each mailbox gets its owner's files, and one without an owner the mail user's" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    sqlite3 "$T/map.db" "INSERT INTO users VALUES ('bo@example.org', ''), ('cy@example.org', '');"
+    cat > "$T/query" <<'SQL'
+SELECT email AS user, 1 AS active, :local AS home, '.' AS maildir, CASE :local WHEN 'ana' THEN 4001 WHEN 'bo' THEN 4002 END AS uid FROM users WHERE email = :address
+SQL
+    install -d -m 700 -o 4001 "$T/mail/ana"
+    install -d -m 700 -o 4002 "$T/mail/bo"
+    start -o mail.per_user_ids=yes -o "map.mailbox_query=$(cat "$T/query")"
+    python <<'PY'
+client = Client(unix)
+for turn in range(2):
+    client.command("MAIL FROM:<test@test.example>", "250")
+    for name in ("ana", "cy", "bo"):
+        client.command(f"RCPT TO:<{name}@example.org>", "250")
+    client.command("DATA", "354")
+    client.finish()
+    client.expect("250 2.0.0 <cy@")
+    client.expect("250 2.0.0 <bo@")
+PY
+    [ "$(find "$T/mail/ana/new" -type f -user 4001 | wc -l)" -eq 2 ]
+    [ "$(find "$T/mail/bo/new" -type f -user 4002 | wc -l)" -eq 2 ]
+    [ "$(find "$T/mail/cy/new" -type f -user nobody | wc -l)" -eq 2 ]
+}
+
 @test "with no more rights than the systemd unit grants, upgrade and drop still work" {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     unit=$BATS_TEST_DIRNAME/../../dist/lodge.service.in
