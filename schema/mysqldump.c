@@ -208,6 +208,15 @@ parse_create_table(SqlLexer *lexer, GPtrArray *tables, unsigned line, GError **e
     return table->columns != NULL && skip_statement(lexer, error);
 }
 
+static bool
+refuse_code(unsigned line, GError **error)
+{
+    return sqllex_fail(
+        error, MYSQLDUMP_ERROR_UNKNOWN, line,
+        "only CREATE TABLE is understood, no views, triggers or procedures; dump with "
+        "--skip-triggers and name the tables");
+}
+
 /* CREATE DATABASE is of no interest; a view, a trigger or a procedure is none of ours. */
 static bool
 parse_create(SqlLexer *lexer, GPtrArray *tables, unsigned line, GError **error)
@@ -218,10 +227,7 @@ parse_create(SqlLexer *lexer, GPtrArray *tables, unsigned line, GError **error)
         return parse_create_table(lexer, tables, line, error);
     if (sqllex_is_word(lexer, "DATABASE") || sqllex_is_word(lexer, "SCHEMA"))
         return skip_statement(lexer, error);
-    return sqllex_fail(
-        error, MYSQLDUMP_ERROR_UNKNOWN, line,
-        "only CREATE TABLE is understood, no views, triggers or procedures; dump with "
-        "--skip-triggers and name the tables");
+    return refuse_code(line, error);
 }
 
 /* ---- INSERT -------------------------------------------------------------- */
@@ -273,7 +279,8 @@ read_insert_columns(SqlLexer *lexer, MysqldumpTable *table, GError **error)
         if (table->columns == NULL)
             sqllex_fail(
                 error, MYSQLDUMP_ERROR_UNKNOWN, lexer->token.line,
-                "the columns of table '%s' are not known: its CREATE TABLE is not in the file",
+                "the columns of table '%s' are not known: its CREATE TABLE is not in the file; "
+                "dump with it, or with --complete-insert",
                 table->name);
         return table->columns;
     }
@@ -293,8 +300,8 @@ read_insert_columns(SqlLexer *lexer, MysqldumpTable *table, GError **error)
 static bool
 parse_insert(SqlLexer *lexer, GPtrArray *tables, unsigned line, GError **error)
 {
-    if (!sqllex_next(lexer, error) || !sqllex_skip_word(lexer, "IGNORE", error) ||
-        !sqllex_skip_word(lexer, "INTO", error))
+    if (!sqllex_next(lexer, error) || !sqllex_skip_word(lexer, "DELAYED", error) ||
+        !sqllex_skip_word(lexer, "IGNORE", error) || !sqllex_skip_word(lexer, "INTO", error))
         return false;
 
     g_autofree char *name = read_table_name(lexer, error);
@@ -360,8 +367,8 @@ parse_alter(SqlLexer *lexer, unsigned line, GError **error)
 static bool
 carries_no_data(const SqlLexer *lexer)
 {
-    static const char *const words[] = {"SET",    "USE",   "DROP",  "LOCK",
-                                        "UNLOCK", "START", "BEGIN", "COMMIT"};
+    static const char *const words[] = {"SET",   "USE",   "DROP",   "LOCK",  "UNLOCK",
+                                        "START", "BEGIN", "COMMIT", "CHANGE"};
 
     for (size_t i = 0; i < G_N_ELEMENTS(words); i++) {
         if (sqllex_is_word(lexer, words[i]))
@@ -381,6 +388,8 @@ parse_statement(SqlLexer *lexer, GPtrArray *tables, GError **error)
         return parse_insert(lexer, tables, line, error);
     if (sqllex_is_word(lexer, "ALTER"))
         return parse_alter(lexer, line, error);
+    if (sqllex_is_word(lexer, "DELIMITER")) /* the client's, before a trigger or a procedure */
+        return refuse_code(line, error);
     if (carries_no_data(lexer))
         return skip_statement(lexer, error);
     if (lexer->token.type != SQL_WORD)
@@ -403,6 +412,31 @@ parse_statements(SqlLexer *lexer, GPtrArray *tables, GError **error)
     return true;
 }
 
+bool
+mysqldump_is_complete(const char *bytes, size_t len)
+{
+    enum { END_MAX = 200 };
+    size_t tail = MIN(len, END_MAX);
+
+    return g_strstr_len(bytes + len - tail, (gssize)tail, "-- Dump completed") != NULL;
+}
+
+/* mysqldump writes its first lines and its last one by the same option. */
+static bool
+check_end(const SqlLexer *lexer, const char *bytes, size_t len, GError **error)
+{
+    enum { BEGIN_MAX = 200 };
+    static const char *const headers[] = {"-- MySQL dump ", "-- MariaDB dump "};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(headers); i++) {
+        if (g_strstr_len(bytes, (gssize)MIN(len, BEGIN_MAX), headers[i]) != NULL &&
+            !mysqldump_is_complete(bytes, len))
+            return sqllex_fail(error, MYSQLDUMP_ERROR_SYNTAX, lexer->token.line,
+                               "the file ends without \"-- Dump completed\": it was cut off");
+    }
+    return true;
+}
+
 GPtrArray *
 mysqldump_parse(const char *bytes, size_t len, GError **error)
 {
@@ -411,19 +445,10 @@ mysqldump_parse(const char *bytes, size_t len, GError **error)
 
     sqllex_init(&lexer, bytes, len);
 
-    bool good = parse_statements(&lexer, tables, error);
+    bool good = parse_statements(&lexer, tables, error) && check_end(&lexer, bytes, len, error);
 
     sqllex_clear(&lexer);
     return good ? g_steal_pointer(&tables) : NULL;
-}
-
-bool
-mysqldump_is_complete(const char *bytes, size_t len)
-{
-    enum { END_MAX = 200 };
-    size_t tail = MIN(len, END_MAX);
-
-    return g_strstr_len(bytes + len - tail, (gssize)tail, "-- Dump completed") != NULL;
 }
 
 const MysqldumpValue *

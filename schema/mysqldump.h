@@ -41,8 +41,9 @@ typedef struct {
  * with "line N: ". */
 GPtrArray *mysqldump_parse(const char *bytes, size_t len, GError **error);
 
-/* Whether the dump ends as mysqldump ends one. A file without that mark was written by
- * something else, or was cut off, perhaps between two statements. */
+/* Whether the dump ends as mysqldump ends one. A file without that mark that could be
+ * read was written by something else or with fewer comments, or was cut off between two
+ * statements: only one that begins as mysqldump begins is refused for it. */
 bool mysqldump_is_complete(const char *bytes, size_t len);
 
 /* The value of a column, whose name has no case; NULL when the row has none. */

@@ -62,6 +62,9 @@ static const Row rows[] = {
      T "INSERT INTO `t` VALUES (1,'x');\nINSERT IGNORE INTO t VALUES (2,'y');", "t(a,b) 1|x 2|y",
      -1},
     {"list_of_columns_needs_no_table", "INSERT INTO t (`b`, a) VALUES ('x',1);", "t(?) x|1", -1},
+    {"delayed_insert_is_one_too",
+     T "INSERT  DELAYED IGNORE INTO `t` VALUES\n(1,'x');\nINSERT  DELAYED INTO t VALUES (2,'y');",
+     "t(a,b) 1|x 2|y", -1},
     {"replace_is_an_insert", T "REPLACE INTO t VALUES (1,'x');", "t(a,b) 1|x", -1},
     {"null_is_not_the_text_null", T "INSERT INTO t VALUES (NULL,'NULL');", "t(a,b) (null)|NULL",
      -1},
@@ -99,6 +102,30 @@ static const Row rows[] = {
      "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `mail`;\nLOCK TABLES `t` WRITE;\n"
      "UNLOCK TABLES;\nSTART TRANSACTION;\nBEGIN;\nCOMMIT;;",
      "", -1},
+    {"ansi_mode_has_names_in_double_quotes",
+     "/*!40101 SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO,ANSI' */;\nDROP TABLE IF EXISTS \"t\";\n"
+     "CREATE TABLE \"t\" (\n  \"a\" varchar(9) DEFAULT 'x',\n  \"key\" int,\n  PRIMARY KEY "
+     "(\"a\")\n);\nLOCK TABLES \"t\" WRITE;\n/*!40000 ALTER TABLE \"t\" DISABLE KEYS */;\n"
+     "INSERT INTO \"t\" VALUES\n('it\\'s \\\"',NULL);\nUNLOCK TABLES;",
+     "t(a,key) it's \"|(null)", -1},
+    {"columns_of_mariadb_with_checks_and_functions",
+     "CREATE TABLE `t` (\n  `j` longtext COLLATE utf8mb4_bin DEFAULT NULL CHECK "
+     "(json_valid(`j`)),\n  `g` bigint(20) GENERATED ALWAYS AS (7 + (1)) VIRTUAL,\n  `u` uuid "
+     "DEFAULT uuid(),\n  `b` bit(1) DEFAULT b'1'\n) ENGINE=InnoDB WITH SYSTEM VERSIONING\n "
+     "PARTITION BY HASH (`g`)\nPARTITIONS 2;\nset autocommit=0;\nINSERT INTO `t` VALUES\n"
+     "(NULL,7,'6f50-52',0x01);\ncommit;",
+     "t(j,g,u,b) (null)|7|6f50-52|\x01", -1},
+    {"position_in_the_binary_log_is_skipped",
+     "CHANGE MASTER TO MASTER_LOG_FILE='b.000001', MASTER_LOG_POS=328;\n"
+     "-- SET GLOBAL gtid_slave_pos='';\n" T,
+     "t(a,b)", -1},
+    {"header_and_last_line_belong_together",
+     "/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19  Distrib 10.11.19\n" T
+     "-- Dump completed on 2026-01-31 12:00:00\n",
+     "t(a,b)", -1},
+    {"dump_that_was_cut_off_between_statements",
+     "-- MySQL dump 10.13  Distrib 8.0.36\n" T "UNLOCK TABLES;\n",
+     "line 4: the file ends without \"-- Dump completed\": it was cut off", MYSQLDUMP_ERROR_SYNTAX},
     {"keys_that_are_added_later",
      T "ALTER TABLE `t` ADD PRIMARY KEY (`a`), ADD UNIQUE KEY `k` (`b`(5));\n"
        "ALTER TABLE t MODIFY `a` int NOT NULL AUTO_INCREMENT, AUTO_INCREMENT=4;",
@@ -123,6 +150,14 @@ static const Row rows[] = {
      "line 1: only CREATE TABLE is understood, no views, triggers or procedures; dump with "
      "--skip-triggers and name the tables",
      MYSQLDUMP_ERROR_UNKNOWN},
+    {"view_is_refused_in_ansi_quotes_too",
+     "/*!50001 CREATE VIEW \"v\" AS SELECT\n 1 AS \"email\" */;",
+     "line 1: only CREATE TABLE is understood", MYSQLDUMP_ERROR_UNKNOWN},
+    {"trigger_is_refused_where_its_delimiter_changes",
+     T "/*!50003 SET sql_mode = 'ANSI' */ ;\nDELIMITER ;;\n/*!50003 CREATE*/ /*!50017 "
+       "DEFINER=`root`@`localhost`*/ /*!50003 trigger tg before insert on t\nfor each row begin "
+       "set new.a=1; end */;;\nDELIMITER ;\n",
+     "line 3: only CREATE TABLE is understood", MYSQLDUMP_ERROR_UNKNOWN},
     {"insert_select_is_refused", T "INSERT INTO t SELECT * FROM u;",
      "line 2: 'SELECT' stands where VALUES should", MYSQLDUMP_ERROR_SYNTAX},
     {"on_duplicate_key_is_refused", T "INSERT INTO t VALUES (1,2) ON DUPLICATE KEY UPDATE a=1;",

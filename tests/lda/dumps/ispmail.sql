@@ -36,3 +36,5 @@ CREATE TABLE `virtual_users` (
 ) ENGINE=InnoDB AUTO_INCREMENT=2 DEFAULT CHARSET=utf8mb4;
 INSERT INTO `virtual_users` VALUES
 (1,1,'ana@example.org','{BLF-CRYPT}$2y$05$.WedBCNZiwxY1CG3aleIleu6lYjup2CIg0BP4M4YCZsO204Czz07W',5000000);
+
+-- Dump completed on 2024-01-31 12:00:00

@@ -93,3 +93,5 @@ CREATE TABLE `vacation` (
   `active` tinyint(1) NOT NULL DEFAULT '1',
   PRIMARY KEY (`email`)
 ) ENGINE=InnoDB;
+
+-- Dump completed on 2024-01-31 12:00:00
