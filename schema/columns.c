@@ -202,8 +202,8 @@ columns_split_destinations(const char *text)
     }
 }
 
-static char *
-fold_destinations(const char *text, GError **error)
+char *
+columns_fold_destinations(const char *text, GError **error)
 {
     g_autoptr(GPtrArray) list = columns_split_destinations(text);
     g_autoptr(GString) folded = g_string_new(NULL);
@@ -249,7 +249,7 @@ columns_bind(sqlite3_stmt *stmt, int index, const MapeditColumn *column, const c
     if (!g_utf8_validate(text, -1, NULL))
         return refuse(column, "(not UTF-8)", "text", error);
     if (strcmp(column->name, "destination") == 0) {
-        folded = fold_destinations(text, error);
+        folded = columns_fold_destinations(text, error);
         if (folded == NULL)
             return false;
     }

@@ -27,6 +27,9 @@ bool columns_bind(sqlite3_stmt *stmt, int index, const MapeditColumn *column, co
 /* The addresses of a destination, divided by commas or blanks outside of quotes. */
 GPtrArray *columns_split_destinations(const char *text); /* of char * */
 
+/* A destination as it is stored. Fails with BAD_ADDRESS. */
+char *columns_fold_destinations(const char *text, GError **error);
+
 /* Column number index of the current row as text; NULL for NULL. */
 char *columns_format(sqlite3_stmt *stmt, int index, const MapeditColumn *column);
 

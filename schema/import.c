@@ -104,15 +104,21 @@ import_forward(Import *import, const MysqldumpRow *row, const char *source, cons
                GError **error)
 {
     g_autofree char *folded = mailmap_fold_address(source, true, error);
-    Later *later = folded != NULL ? g_hash_table_lookup(import->by_source, folded) : NULL;
+    /* Now, while the line is known: several become one row. */
+    g_autofree char *list = folded != NULL ? columns_fold_destinations(destination, error) : NULL;
 
-    if (folded == NULL)
+    if (list == NULL)
         return false;
+    if (*list == '\0')
+        return import_refuse(error, "forwarding '%s' has no destination", source);
+
+    Later *later = g_hash_table_lookup(import->by_source, folded);
+
     if (later != NULL) {
-        g_string_append_printf(later->text, ",%s", destination);
+        g_string_append_printf(later->text, ",%s", list);
         return true;
     }
-    later = add_later(import->forwardings, row, folded, destination);
+    later = add_later(import->forwardings, row, folded, list);
     g_hash_table_insert(import->by_source, later->key, later);
     return true;
 }
@@ -224,6 +230,25 @@ has_nul(const MysqldumpRow *row)
     return false;
 }
 
+/* A row that was refused may have been right before it was dumped as Latin-1. */
+static void
+explain_row(const MysqldumpRow *row, GError **error)
+{
+    for (guint i = 0; i < row->values->len; i++) {
+        const MysqldumpValue *value = &g_array_index(row->values, MysqldumpValue, i);
+
+        if (value->text != NULL && !g_utf8_validate(value->text, (gssize)value->len, NULL)) {
+            g_autofree char *text = g_strdup((*error)->message);
+
+            g_free((*error)->message);
+            (*error)->message = g_strconcat(
+                text, "; the row is not in UTF-8: dump with --default-character-set=utf8mb4", NULL);
+            break;
+        }
+    }
+    g_prefix_error(error, "line %u: ", row->line);
+}
+
 static bool
 run_rule(Import *import, const MysqldumpTable *table, const ImportRule *rule, GError **error)
 {
@@ -241,7 +266,7 @@ run_rule(Import *import, const MysqldumpTable *table, const ImportRule *rule, GE
 
         if (has_nul(row) ? !import_refuse(error, "a value has a NUL character in it")
                          : !rule->run(import, row, error)) {
-            g_prefix_error(error, "line %u: ", row->line);
+            explain_row(row, error);
             return false;
         }
     }

@@ -224,6 +224,24 @@ team@example.org|ana@example.org,bob@example.org' ]
     [[ $output == *"may be cut off"* ]]
 }
 
+@test "one bad row among those of one alias is blamed on its own line" {
+    with "s/'bob@elsewhere.example'/':include:\/etc\/list'/" ispmail
+    refused "$dir/dump.sql"
+    says "destination: ':include:/etc/list'" include
+    with "s/'bob@elsewhere.example'/' , '/" ispmail
+    refused "$dir/dump.sql"
+    says "forwarding 'Team@example.org' has no destination" "' , '"
+}
+
+@test "a dump in Latin-1 is refused where it matters, with the option that helps" {
+    with 's/Carl@/b\xfccher@/' tutorial
+    refused "$dir/dump.sql"
+    says "" 'INTO `forwardings`'
+    [[ $output == *"--default-character-set=utf8mb4"* ]]
+    with "s/'Ana /'\xc4na /" postfixadmin # a name is not needed
+    ctl import "$dir/dump.sql"
+}
+
 @test "a file that is no dump, or none of a known schema, is refused" {
     : > "$dir/dump.sql"
     refused "$dir/dump.sql"
