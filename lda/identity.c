@@ -51,11 +51,11 @@ identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbo
 
     if (!check_rules(config, mailbox, error))
         return false;
-    if (!config->mail.per_user_ids || (uid == geteuid() && gid == getegid()))
+    if (!config->mail.per_user_ids)
         return true;
     identity->taken = true;
-    (void)setfsgid(gid); /* has_taken() tells */
-    (void)setfsuid(uid);
+    identity->former_gid = (gid_t)setfsgid(gid); /* has_taken() tells whether it worked */
+    identity->former_uid = (uid_t)setfsuid(uid);
     if (has_taken(uid, gid))
         return true;
     identity_give_back(identity);
@@ -68,8 +68,8 @@ identity_give_back(Identity *identity)
     if (!identity->taken)
         return;
     identity->taken = false;
-    (void)setfsuid(geteuid());
-    (void)setfsgid(getegid());
-    bool own_again = has_taken(geteuid(), getegid()); /* own ids may always be taken */
-    g_assert(own_again);
+    (void)setfsuid(identity->former_uid);
+    (void)setfsgid(identity->former_gid);
+    bool as_before = has_taken(identity->former_uid, identity->former_gid);
+    g_assert(as_before); /* who could leave these rights can take them again */
 }

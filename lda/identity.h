@@ -13,6 +13,8 @@
 
 typedef struct {
     bool taken;
+    uid_t former_uid; /* rights in force before, given back afterwards */
+    gid_t former_gid;
 } Identity;
 
 /* Takes the rights needed for mailbox, for this thread's file operations. Fails
@@ -20,7 +22,8 @@ typedef struct {
 bool identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbox,
                    GError **error);
 
-/* Gives them back; safe after a failed or missing identity_take() on {0}. */
+/* Gives them back, to what held before that identity_take(): they may be nested. Safe
+ * after a failed or missing identity_take() on {0}. */
 void identity_give_back(Identity *identity);
 
 #endif

@@ -149,15 +149,45 @@ check_row(void **state)
     assert_true(in_child(row_holds_in_child, *state));
 }
 
+static bool
+outer_rights_hold_again_in_child(const void *argument)
+{
+    const Mailbox outer = {.user = "ana@example.org", .uid = OTHER, .gid = OTHER};
+    const Mailbox own = {.user = "ben@example.org", .uid = OWN, .gid = OWN};
+    g_autofree char *path = g_strdup_printf("/tmp/lodge-identity-%d", (int)getpid());
+    Identity first = {0}, second = {0};
+    bool held;
+
+    (void)argument;
+    become_own(true);
+    config.mail.per_user_ids = true;
+    held = identity_take(&first, &config, &outer, NULL) &&
+           identity_take(&second, &config, &own, NULL) && makes_file_of(path, OWN, OWN);
+    identity_give_back(&second);
+    held = held && makes_file_of(path, OTHER, OTHER);
+    identity_give_back(&first);
+    return held && makes_file_of(path, OWN, OWN);
+}
+
+static void
+rights_given_back_are_those_that_held_before(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_true(in_child(outer_rights_hold_again_in_child, NULL));
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[1 + G_N_ELEMENTS(rows)] = {
+    struct CMUnitTest tests[2 + G_N_ELEMENTS(rows)] = {
         cmocka_unit_test(root_never_delivers),
+        cmocka_unit_test(rights_given_back_are_those_that_held_before),
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
-        tests[1 + i] = (struct CMUnitTest){
+        tests[2 + i] = (struct CMUnitTest){
             .name = rows[i].behaviour, .test_func = check_row, .initial_state = (void *)&rows[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
