@@ -2,7 +2,8 @@
  *
  * What differs from ours, and what becomes of it:
  *
- *   tutorial      the Maildir is <domain>/<name>/ itself: home "%d/%n", maildir "."
+ *   tutorial      the Maildir is <domain>/<name>/ itself: home "%d/%n", maildir ".";
+ *                 a row with capitals has them in its path, ours need a home for that
  *   ISPmail       numeric keys, and one row for each destination of an alias
  *   PostfixAdmin  a domain "ALL", an alias of each mailbox to itself, "maildir" as
  *                 path of the home, alias domains (one forwarding "@alias" to
@@ -62,6 +63,18 @@ check_pair(const char *one, const char *other, const char *what, GError **error)
     return (one != NULL && other != NULL) || import_refuse(error, "half of %s is missing", what);
 }
 
+/* "example.org/ana/" as a home; "%" is no variable in it. */
+static char *
+home_of(const char *maildir)
+{
+    g_autoptr(GString) home = g_string_new(maildir);
+
+    while (home->len > 0 && home->str[home->len - 1] == '/')
+        g_string_truncate(home, home->len - 1);
+    g_string_replace(home, "%", "%%", 0);
+    return g_string_free(g_steal_pointer(&home), FALSE);
+}
+
 static bool
 add_transport(Import *import, const char *domain, const char *transport, GError **error)
 {
@@ -88,16 +101,45 @@ run_tutorial_domain(Import *import, const MysqldumpRow *row, GError **error)
 }
 
 static bool
-run_tutorial_user(Import *import, const MysqldumpRow *row, GError **error)
+add_user(Import *import, const MysqldumpRow *row, const char *home, GError **error)
 {
-    const char *email = import_text(row, "email");
     const ImportValue values[] = {
         {"password", import_text(row, "password")},
         {"quota_bytes", import_text(row, "quota")},
+        {"home", home},
         {NULL, NULL},
     };
 
-    return check_user(row, email, error) && import_add(import, MAPEDIT_USERS, email, values, error);
+    return import_add(import, MAPEDIT_USERS, import_text(row, "email"), values, error);
+}
+
+/* Where the tutorial's Postfix put the mail of a row that is not spelled as ours will be;
+ * NULL for the domain's "%d/%n", or when that is no good name for a folder. */
+static char *
+tutorial_home(const char *email, const char *folded)
+{
+    const char *at = strrchr(email, '@');
+
+    if (at == NULL || at == email || strchr(email, '/') != NULL || strcmp(email, folded) == 0)
+        return NULL;
+
+    g_autofree char *path = g_strdup_printf("%s/%.*s", at + 1, (int)(at - email), email);
+
+    return home_of(path);
+}
+
+static bool
+run_tutorial_user(Import *import, const MysqldumpRow *row, GError **error)
+{
+    const char *email = import_text(row, "email");
+
+    if (!check_user(row, email, error))
+        return false;
+
+    g_autofree char *folded = mailmap_fold_address(email, true, error);
+    g_autofree char *home = folded != NULL ? tutorial_home(email, folded) : NULL;
+
+    return folded != NULL && add_user(import, row, home, error);
 }
 
 static bool
@@ -140,9 +182,15 @@ run_ispmail_domain(Import *import, const MysqldumpRow *row, GError **error)
     return import_add(import, MAPEDIT_DOMAINS, name, &(ImportValue){NULL, NULL}, error);
 }
 
+static bool
+run_ispmail_user(Import *import, const MysqldumpRow *row, GError **error)
+{
+    return check_user(row, import_text(row, "email"), error) && add_user(import, row, NULL, error);
+}
+
 static const ImportRule ispmail[] = {
     {"virtual_domains", "id +name", run_ispmail_domain, NULL},
-    {"virtual_users", "id domain_id +email +password quota", run_tutorial_user, NULL},
+    {"virtual_users", "id domain_id +email +password quota", run_ispmail_user, NULL},
     {"virtual_aliases", "id domain_id +source +destination", run_forwarding, NULL},
     {NULL, NULL, NULL, NULL},
 };
@@ -200,18 +248,6 @@ run_domain(Import *import, const MysqldumpRow *row, GError **error)
         return true;
     }
     return add_domain(import, row, domain, error);
-}
-
-/* "example.org/ana/" as a home; "%" is no variable in it. */
-static char *
-home_of(const char *maildir)
-{
-    g_autoptr(GString) home = g_string_new(maildir);
-
-    while (home->len > 0 && home->str[home->len - 1] == '/')
-        g_string_truncate(home, home->len - 1);
-    g_string_replace(home, "%", "%%", 0);
-    return g_string_free(g_steal_pointer(&home), FALSE);
 }
 
 static bool

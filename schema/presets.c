@@ -23,10 +23,12 @@ static const Preset presets[] = {
                  " WHERE u.email = :address",
     },
     {
-        /* A row that exists is live; the mailbox is <root>/example.org/user/. */
+        /* A row that exists is live; the mailbox is <root>/example.org/user/, which the
+         * tutorial's Postfix builds from the row: Example.org/User/ if it says so. */
         .name = "tutorial",
         .query = "SELECT email AS user, 1 AS active,"
-                 " :domain || '/' || replace(lower(:local), '%', '%%') AS home, '.' AS maildir"
+                 " replace(substr(email, -length(:domain)) || '/' || substr(email, 1,"
+                 " length(email) - length(:domain) - 1), '%', '%%') AS home, '.' AS maildir"
                  " FROM users WHERE email = :address COLLATE NOCASE AND :local <> ''",
     },
     {

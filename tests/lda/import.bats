@@ -58,6 +58,10 @@ o'"'"'hara@example.org|{PLAIN}it'"'"'s|' ]
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output =~ /example.org/ana($|[[:space:]]) ]]
+    run ctl map resolve bob@example.org
+    echo "$output"
+    [[ $output =~ /example.org/Bob($|[[:space:]]) ]] # as its row is spelled
+    [[ $output =~ maildir\ +[^\ ]*/example.org/Bob($|[[:space:]]) ]]
 }
 
 @test "ISPmail's database: several rows of one alias become one, an alias to itself none" {

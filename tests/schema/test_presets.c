@@ -71,8 +71,8 @@ typedef struct {
 static const Row rows[] = {
     FOUND("tutorial_computes_the_path", tutorial, "ana@example.org", "ana@example.org",
           "example.org/ana", ".", 0),
-    FOUND("tutorial_compares_without_case", tutorial, "bob+x@EXAMPLE.org", "Bob@Example.org",
-          "example.org/bob", ".", 0),
+    FOUND("tutorial_compares_without_case_and_keeps_the_rows_path", tutorial, "bob+x@EXAMPLE.org",
+          "Bob@Example.org", "Example.org/Bob", ".", 0),
     FOUND("tutorial_name_with_a_percent_sign_is_no_variable", tutorial, "x%d@example.org",
           "x%d@example.org", "example.org/x%%d", ".", 0),
     FAILS("tutorial_has_no_catch_all_mailbox", tutorial, "who@example.org", UNKNOWN_ADDRESS),
