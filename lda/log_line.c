@@ -16,6 +16,18 @@ typedef struct {
     gunichar c; /* (gunichar)-1: one byte that is not UTF-8 */
 } Piece;
 
+/* Octets from p on that are printable ASCII without a meaning inside quotes. Most
+ * text is nothing else, and each delivery writes a line: no call for each octet. */
+static size_t
+ascii_run(const char *p, const char *end)
+{
+    const char *start = p;
+
+    while (p < end && *p >= ' ' && *p <= '~' && *p != '"' && *p != '\\')
+        p++;
+    return (size_t)(p - start);
+}
+
 static Piece
 next_piece(const char *p, const char *end)
 {
@@ -75,10 +87,18 @@ static void
 append_quoted(GString *line, LogFormat format, const char *value, const char *end)
 {
     Piece piece;
+    const char *p = value;
 
     g_string_append_c(line, '"');
-    for (const char *p = value; p < end; p += piece.len) {
+    for (;;) {
+        size_t run = ascii_run(p, end);
+
+        g_string_append_len(line, p, (gssize)run);
+        p += run;
+        if (p == end)
+            break;
         piece = next_piece(p, end);
+        p += piece.len;
         if (is_plain(&piece))
             g_string_append_len(line, piece.start, (gssize)piece.len);
         else if (short_escape(piece.c) != NULL)
@@ -95,13 +115,16 @@ static bool
 needs_quotes(const char *value, const char *end)
 {
     Piece piece;
+    size_t run = ascii_run(value, end);
 
-    for (const char *p = value; p < end; p += piece.len) {
+    if (value == end || memchr(value, ' ', run) != NULL || memchr(value, '=', run) != NULL)
+        return true;
+    for (const char *p = value + run; p < end; p += piece.len) {
         piece = next_piece(p, end);
         if (!is_plain(&piece) || piece.c == '=' || g_unichar_isspace(piece.c))
             return true;
     }
-    return value == end;
+    return false;
 }
 
 /* Where to stop: at the end, or before the first character past LOG_VALUE_MAX. */
@@ -121,10 +144,12 @@ end_of(const char *value)
 static void
 append_name(GString *line, LogFormat format, const char *field)
 {
-    if (format == LOG_FORMAT_JSON)
-        g_string_append_printf(line, "%c\"%s\":", line->len == 0 ? '{' : ',', field);
-    else
-        g_string_append_printf(line, "%s%s=", line->len == 0 ? "" : " ", field);
+    bool json = format == LOG_FORMAT_JSON;
+    bool first = line->len == 0;
+
+    g_string_append(line, json ? (first ? "{\"" : ",\"") : (first ? "" : " "));
+    g_string_append(line, field);
+    g_string_append(line, json ? "\":" : "=");
 }
 
 void
