@@ -24,6 +24,8 @@ struct Log {
     bool complained; /* about the file, in syslog */
     bool torn;       /* our last line lacks its end: the disk was full */
     bool captures;
+    time_t second;  /* that time stands for */
+    char time[256]; /* formatted; lines come by the thousand a second */
 };
 
 struct LogLine {
@@ -75,6 +77,7 @@ open_target(Log *log)
 {
     log->complained = false;
     log->torn = false;
+    log->second = -1;
     log->fd = -1;
     if (log->config->log.target == LOG_TARGET_STDERR) {
         log->fd = STDERR_FILENO;
@@ -157,29 +160,30 @@ write_file(Log *log, GString *line)
     return false;
 }
 
-static char *
-format_time(const Log *log)
+static const char *
+format_time(Log *log)
 {
-    char text[256];
     struct tm local;
     time_t now = time(NULL);
 
+    if (now == log->second)
+        return log->time;
     localtime_r(&now, &local);
-    size_t len = strftime(text, sizeof text, log->config->log.time_format, &local);
-    return g_strndup(text, len);
+    log->time[strftime(log->time, sizeof log->time, log->config->log.time_format, &local)] = '\0';
+    log->second = now;
+    return log->time;
 }
 
 LogLine *
 log_line_new(Log *log, const char *event)
 {
     LogLine *line = g_new0(LogLine, 1);
-    g_autofree char *now = format_time(log);
 
     line->log = log;
     line->priority = LOG_INFO;
-    line->fields = g_string_new(NULL);
+    line->fields = g_string_sized_new(512); /* the usual line of a delivery */
     if (log->config->log.target != LOG_TARGET_SYSLOG)
-        log_line_add(line, "time", now);
+        log_line_add(line, "time", format_time(log));
     log_line_add(line, "event", event);
     return line;
 }

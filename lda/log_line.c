@@ -10,6 +10,8 @@
  */
 #include "lda/log_line.h"
 
+#include "lda/decimal.h"
+
 typedef struct {
     const char *start;
     size_t len;
@@ -144,12 +146,18 @@ end_of(const char *value)
 static void
 append_name(GString *line, LogFormat format, const char *field)
 {
-    bool json = format == LOG_FORMAT_JSON;
     bool first = line->len == 0;
 
-    g_string_append(line, json ? (first ? "{\"" : ",\"") : (first ? "" : " "));
-    g_string_append(line, field);
-    g_string_append(line, json ? "\":" : "=");
+    if (format == LOG_FORMAT_JSON) {
+        g_string_append(line, first ? "{\"" : ",\"");
+        g_string_append(line, field);
+        g_string_append(line, "\":");
+    } else {
+        if (!first)
+            g_string_append_c(line, ' ');
+        g_string_append(line, field);
+        g_string_append_c(line, '=');
+    }
 }
 
 void
@@ -168,7 +176,9 @@ void
 log_format_number(GString *line, LogFormat format, const char *field, gint64 value)
 {
     append_name(line, format, field);
-    g_string_append_printf(line, "%" G_GINT64_FORMAT, value);
+    if (value < 0)
+        g_string_append_c(line, '-');
+    decimal_append(line, value < 0 ? 0 - (guint64)value : (guint64)value, 1);
 }
 
 void

@@ -10,6 +10,8 @@
  */
 #include "lda/maildir.h"
 
+#include "lda/decimal.h"
+
 enum { HOST_MAX = 100 }; /* with the numbers and all flags a name stays under 255 octets */
 
 /* '/' ends a name and ':' begins the flags; Courier's and Dovecot's spelling of
@@ -49,11 +51,22 @@ maildir_namer_clear(MaildirNamer *namer)
 char *
 maildir_name_new(MaildirNamer *namer, gint64 now_us, guint64 size, guint64 virtual_size)
 {
-    gint64 us = MAX(now_us, namer->last_us + 1);
+    gint64 us = MAX(now_us, namer->last_us + 1); /* from 1970 on, therefore */
+    GString *name = g_string_sized_new(128);
 
     namer->last_us = us;
-    return g_strdup_printf("%" G_GINT64_FORMAT ".M%06dP%dQ%" G_GUINT64_FORMAT
-                           ".%s,S=%" G_GUINT64_FORMAT ",W=%" G_GUINT64_FORMAT,
-                           us / G_USEC_PER_SEC, (int)(us % G_USEC_PER_SEC), (int)namer->pid,
-                           namer->sequence++, namer->host, size, virtual_size);
+    decimal_append(name, (guint64)us / G_USEC_PER_SEC, 1);
+    g_string_append(name, ".M");
+    decimal_append(name, (guint64)us % G_USEC_PER_SEC, 6);
+    g_string_append_c(name, 'P');
+    decimal_append(name, (guint64)namer->pid, 1);
+    g_string_append_c(name, 'Q');
+    decimal_append(name, namer->sequence++, 1);
+    g_string_append_c(name, '.');
+    g_string_append(name, namer->host);
+    g_string_append(name, ",S=");
+    decimal_append(name, size, 1);
+    g_string_append(name, ",W=");
+    decimal_append(name, virtual_size, 1);
+    return g_string_free(name, FALSE);
 }

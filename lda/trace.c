@@ -16,16 +16,42 @@
 
 #include <time.h>
 
-/* Appends text without control characters; where it lands in a comment, what
- * would end the comment is quoted. */
+#include "lda/decimal.h"
+
+/* Blanks control characters in what was appended behind the first start octets. */
 static void
-append_text(GString *out, const char *text, bool in_comment)
+blank_controls(GString *out, size_t start)
 {
-    for (const char *p = text; *p != '\0'; p++) {
-        if (in_comment && strchr("()\\", *p) != NULL)
-            g_string_append_c(out, '\\');
-        g_string_append_c(out, g_ascii_iscntrl(*p) ? '?' : *p);
+    for (char *p = out->str + start; *p != '\0'; p++) {
+        if (g_ascii_iscntrl(*p))
+            *p = '?';
     }
+}
+
+static void
+append_text(GString *out, const char *text)
+{
+    size_t start = out->len;
+
+    g_string_append(out, text);
+    blank_controls(out, start);
+}
+
+/* The same inside a comment: what would end it is quoted. */
+static void
+append_comment(GString *out, const char *text)
+{
+    static const char special[] = "()\\";
+    size_t start = out->len;
+
+    for (size_t run = strcspn(text, special);; run = 1 + strcspn(text + 1, special)) {
+        g_string_append_len(out, text, (gssize)run);
+        text += run;
+        if (*text == '\0')
+            break;
+        g_string_append_c(out, '\\');
+    }
+    blank_controls(out, start);
 }
 
 /* Appends a word of Received, such as a client's LHLO name, of the characters that
@@ -33,38 +59,49 @@ append_text(GString *out, const char *text, bool in_comment)
 static void
 append_word(GString *out, const char *text)
 {
-    for (const char *p = text; *p != '\0'; p++) {
-        bool sane = g_ascii_isalnum(*p) || strchr("-._:[]", *p) != NULL || (uint8_t)*p >= 0x80;
+    size_t start = out->len;
 
-        g_string_append_c(out, sane ? *p : '?');
+    g_string_append(out, text);
+    for (char *p = out->str + start; *p != '\0'; p++) {
+        if (!g_ascii_isalnum(*p) && strchr("-._:[]", *p) == NULL && (uint8_t)*p < 0x80)
+            *p = '?';
     }
 }
 
+/* start is the name and what goes before the value. */
 static void
-append_field(GString *out, const char *name, const char *before, const char *value,
-             const char *after)
+append_field(GString *out, const char *start, const char *value, const char *end)
 {
-    g_string_append_printf(out, "%s: %s", name, before);
-    append_text(out, value, false);
-    g_string_append_printf(out, "%s\n", after);
+    g_string_append(out, start);
+    append_text(out, value);
+    g_string_append(out, end);
 }
 
 /* RFC 5322 section 3.3, in local time. Not strftime's %a and %b: those follow the locale. */
 static void
 append_date(GString *out, gint64 now_us)
 {
-    static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[][6] = {"Sun, ", "Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ", "Sat, "};
+    static const char months[][6] = {" Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ",
+                                     " Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec "};
     time_t now = (time_t)(now_us / G_USEC_PER_SEC);
     struct tm tm = {0};
-    long minutes;
+    unsigned minutes;
 
     (void)localtime_r(&now, &tm); /* fails past the year 2^31 only: then it says 1900 */
-    minutes = labs(tm.tm_gmtoff) / 60;
-    g_string_append_printf(out, "%.3s, %d %.3s %d %02d:%02d:%02d %c%02ld%02ld",
-                           days + (size_t)tm.tm_wday * 3, tm.tm_mday,
-                           months + (size_t)tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
-                           tm.tm_sec, tm.tm_gmtoff < 0 ? '-' : '+', minutes / 60, minutes % 60);
+    minutes = (unsigned)labs(tm.tm_gmtoff) / 60;
+    g_string_append(out, days[tm.tm_wday]);
+    decimal_append(out, (unsigned)tm.tm_mday, 1);
+    g_string_append(out, months[tm.tm_mon]);
+    decimal_append(out, (unsigned)tm.tm_year + 1900, 4);
+    g_string_append_c(out, ' ');
+    decimal_append(out, (unsigned)tm.tm_hour, 2);
+    g_string_append_c(out, ':');
+    decimal_append(out, (unsigned)tm.tm_min, 2);
+    g_string_append_c(out, ':');
+    decimal_append(out, (unsigned)tm.tm_sec, 2);
+    g_string_append(out, tm.tm_gmtoff < 0 ? " -" : " +");
+    decimal_append(out, minutes / 60 * 100 + minutes % 60, 4);
 }
 
 static void
@@ -76,21 +113,25 @@ append_received(GString *out, const TraceOptions *options, const LdaEnvelope *en
         g_string_append(out, "from ");
         append_word(out, envelope->client_name);
         g_string_append(out, " (");
-        append_text(out, envelope->client_address != NULL ? envelope->client_address : "unknown",
-                    true);
+        append_comment(out,
+                       envelope->client_address != NULL ? envelope->client_address : "unknown");
         g_string_append(out, ")\n\t");
     }
     g_string_append(out, "by ");
     append_word(out, options->host);
     g_string_append(out, " (lodge)");
-    if (envelope->protocol != NULL)
-        g_string_append_printf(out, " with %s", envelope->protocol);
-    g_string_append_printf(out, " id %s\n\t(envelope-from <", options->transaction_id);
-    append_text(out, envelope->sender, true);
+    if (envelope->protocol != NULL) {
+        g_string_append(out, " with ");
+        g_string_append(out, envelope->protocol);
+    }
+    g_string_append(out, " id ");
+    g_string_append(out, options->transaction_id);
+    g_string_append(out, "\n\t(envelope-from <");
+    append_comment(out, envelope->sender);
     g_string_append(out, ">)");
     if (recipient != NULL) {
         g_string_append(out, "\n\tfor <");
-        append_text(out, recipient, false);
+        append_text(out, recipient);
         g_string_append_c(out, '>');
     }
     g_string_append(out, "; ");
@@ -107,11 +148,11 @@ trace_headers(const TraceOptions *options, const LdaEnvelope *envelope,
                  (options->delivered_to == DELIVERED_TO_SINGLE && options->single);
 
     if (!message_has_prepended(message, "Return-Path"))
-        append_field(out, "Return-Path", "<", envelope->sender, ">");
+        append_field(out, "Return-Path: <", envelope->sender, ">\n");
     if (named && !message_has_prepended(message, "Delivered-To"))
-        append_field(out, "Delivered-To", "", recipient->address, "");
+        append_field(out, "Delivered-To: ", recipient->address, "\n");
     if (named && recipient->original != NULL && !message_has_prepended(message, "X-Original-To"))
-        append_field(out, "X-Original-To", "", recipient->original, "");
+        append_field(out, "X-Original-To: ", recipient->original, "\n");
     append_received(out, options, envelope, named ? recipient->address : NULL);
     return g_string_free(out, false);
 }
