@@ -118,6 +118,11 @@ sync_all(Work *work)
 void
 commit_sync(CommitItem *items, size_t count)
 {
+    if (count == 1 && items[0].fd >= 0) { /* nearly every message */
+        items[0].error = sync_one(items[0].fd);
+        return;
+    }
+
     g_autofree struct stat *stats = g_new0(struct stat, count);
     g_autofree size_t *first = g_new0(size_t, count);
     g_autofree CommitItem **distinct = g_new0(CommitItem *, count);
@@ -128,7 +133,7 @@ commit_sync(CommitItem *items, size_t count)
         items[i].error = 0;
         if (items[i].fd < 0)
             continue;
-        if (count > 1 && fstat(items[i].fd, &stats[i]) == 0) {
+        if (fstat(items[i].fd, &stats[i]) == 0) {
             start_writing(&items[i], &stats[i]);
             first[i] = first_of(stats, items, i);
         }

@@ -44,8 +44,8 @@ struct MaildirCopy {
     int tmp_fd;
     int directory_fd; /* new/ or cur/ */
     char *name;       /* in tmp/ */
-    char *final_name; /* in new/ or cur/ */
     char *path;
+    const char *final_name; /* in new/ or cur/: the end of path */
     char *folder;
     bool in_tmp;
 };
@@ -79,13 +79,15 @@ below_root(const char *path, const char *root)
 static bool
 has_odd_level(const char *relative)
 {
-    g_auto(GStrv) levels = g_strsplit(relative, "/", -1);
+    for (const char *level = relative;; level++) {
+        size_t len = strcspn(level, "/");
 
-    for (char **level = levels; *level != NULL; level++) {
-        if (strcmp(*level, "..") == 0 || **level == '\0')
+        if (len == 0 || (len == 2 && level[0] == '.' && level[1] == '.'))
             return true;
+        level += len;
+        if (*level == '\0')
+            return false;
     }
-    return false;
 }
 
 static int
@@ -159,11 +161,15 @@ maildir_free(Maildir *maildir)
 
 /* ---- folders ------------------------------------------------------------- */
 
-static char *
-folder_path(const Maildir *maildir, const char *directory)
+/* As maildir_set_errno(), for a folder of the Maildir. */
+static bool
+set_folder_errno(GError **error, const char *what, const Maildir *maildir, const char *directory)
 {
-    return directory[0] == '\0' ? g_strdup(maildir->path)
-                                : g_strconcat(maildir->path, "/", directory, NULL);
+    int saved = errno;
+    g_autofree char *path = g_strconcat(maildir->path, "/", directory, NULL);
+
+    errno = saved;
+    return maildir_set_errno(error, what, path);
 }
 
 /* Makes what is missing of the Maildir itself. */
@@ -192,13 +198,11 @@ is_complete(const Maildir *maildir)
 static bool
 create_folder(const Maildir *maildir, const char *directory, GError **error)
 {
-    g_autofree char *path = folder_path(maildir, directory);
-
     if (directory[0] == '\0')
         return repair_maildir(maildir, error);
     return (is_complete(maildir) || repair_maildir(maildir, error)) &&
            (maildir_create(maildir->fd, directory, true) ||
-            maildir_set_errno(error, "create the folder", path));
+            set_folder_errno(error, "create the folder", maildir, directory));
 }
 
 /* A folder nobody is subscribed to is one its owner may never see; mail in it all
@@ -232,16 +236,15 @@ static bool
 open_folder(const Maildir *maildir, Folder *folder, const MaildirCopyOptions *options,
             const MaildirNamer *namer, GError **error)
 {
-    g_autofree char *path = folder_path(maildir, folder->directory);
-
     if (open_directory(maildir, folder))
         return true;
     if (errno != ENOENT || (options->stage_flags & MAILDIR_CREATE_FOLDER) == 0)
-        return maildir_set_errno(error, "open the folder", path);
+        return set_folder_errno(error, "open the folder", maildir, folder->directory);
     if (!create_folder(maildir, folder->directory, error))
         return false;
     subscribe(maildir, folder->directory, namer, options->now_us);
-    return open_directory(maildir, folder) || maildir_set_errno(error, "open the folder", path);
+    return open_directory(maildir, folder) ||
+           set_folder_errno(error, "open the folder", maildir, folder->directory);
 }
 
 /* tmp/ and new/ or cur/ of the folder. */
@@ -305,13 +308,14 @@ name_copy(MaildirCopy *copy, const Maildir *maildir, const Folder *folder, Maild
 {
     guint64 size = strlen(options->headers);
     g_autofree char *info = info_suffix(maildir, folder, options, namer);
-    g_autofree char *path = folder_path(maildir, folder->directory);
+    const char *slash = folder->directory[0] == '\0' ? "" : "/";
 
     copy->name =
         maildir_name_new(namer, options->now_us, size + message_size(message),
                          size + count_lines(options->headers) + message_virtual_size(message));
-    copy->final_name = g_strconcat(copy->name, info, NULL);
-    copy->path = g_strconcat(path, info[0] == '\0' ? "/new/" : "/cur/", copy->final_name, NULL);
+    copy->path = g_strconcat(maildir->path, slash, folder->directory,
+                             info[0] == '\0' ? "/new/" : "/cur/", copy->name, info, NULL);
+    copy->final_name = strrchr(copy->path, '/') + 1;
 }
 
 /* O_EXCL: a name that exists, or a link of that name, is never written to. */
@@ -371,7 +375,7 @@ maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
 
     if (levels == NULL)
         return NULL;
-    folder.directory = maildir_folder_to_directory(&maildir->layout, name, error);
+    folder.directory = maildir_levels_to_directory(name, (const char *const *)levels, error);
     if (folder.directory == NULL || !open_folder(maildir, &folder, options, namer, error))
         return NULL;
 
@@ -474,7 +478,6 @@ maildir_copy_free(MaildirCopy *copy)
     lodge_close(&copy->tmp_fd);
     lodge_close(&copy->directory_fd);
     g_free(copy->name);
-    g_free(copy->final_name);
     g_free(copy->path);
     g_free(copy->folder);
     g_free(copy);

@@ -172,14 +172,11 @@ maildir_folder_name(const MaildirLayout *layout, const char *const *levels)
 }
 
 char *
-maildir_folder_to_directory(const MaildirLayout *layout, const char *folder, GError **error)
+maildir_levels_to_directory(const char *folder, const char *const *levels, GError **error)
 {
-    g_auto(GStrv) levels = maildir_folder_levels(layout, folder, error);
     g_autoptr(GString) directory = g_string_new(NULL);
 
-    if (levels == NULL)
-        return NULL;
-    for (char **level = levels; *level != NULL; level++) {
+    for (const char *const *level = levels; *level != NULL; level++) {
         g_string_append_c(directory, '.');
         append_modified_utf7(directory, *level);
     }
@@ -188,4 +185,14 @@ maildir_folder_to_directory(const MaildirLayout *layout, const char *folder, GEr
         return NULL;
     }
     return g_string_free(g_steal_pointer(&directory), FALSE);
+}
+
+char *
+maildir_folder_to_directory(const MaildirLayout *layout, const char *folder, GError **error)
+{
+    g_auto(GStrv) levels = maildir_folder_levels(layout, folder, error);
+
+    if (levels == NULL)
+        return NULL;
+    return maildir_levels_to_directory(folder, (const char *const *)levels, error);
 }

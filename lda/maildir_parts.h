@@ -16,6 +16,9 @@
  * as maildir_folder_to_directory(). */
 char **maildir_folder_levels(const MaildirLayout *layout, const char *folder, GError **error);
 
+/* As maildir_folder_to_directory(), for the levels of folder. */
+char *maildir_levels_to_directory(const char *folder, const char *const *levels, GError **error);
+
 /* The folder's name as an IMAP client sees it. */
 char *maildir_folder_name(const MaildirLayout *layout, const char *const *levels);
 

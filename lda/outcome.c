@@ -84,7 +84,7 @@ lda_outcome_stored(const char *folder, const char *file)
     LdaOutcome *outcome = g_new0(LdaOutcome, 1);
 
     outcome->status = g_strdup("2.0.0");
-    outcome->text = g_strdup_printf("stored in %s", folder);
+    outcome->text = g_strconcat("stored in ", folder, NULL);
     outcome->folder = g_strdup(folder);
     outcome->file = g_strdup(file);
     return outcome;
