@@ -31,28 +31,32 @@ lmtp_data_begin_chunk(LmtpData *data, guint64 size)
     *data = (LmtpData){.state = size > 0 ? LMTP_DATA_CHUNK : LMTP_DATA_DONE, .remaining = size};
 }
 
+/* True when CRLF stands right before at; its CR may have been the last byte before bytes. */
+static bool
+follows_crlf(const uint8_t *at, const uint8_t *bytes, bool cr_before)
+{
+    if (at == bytes || at[-1] != '\n')
+        return false;
+    return at - bytes > 1 ? at[-2] == '\r' : cr_before;
+}
+
 /* Length of the content at the start of the len bytes, len > 0, up to and
- * including the CRLF before a line that starts with a dot. */
+ * including the CRLF before a line that starts with a dot. Looks for dots: text
+ * has fewer of them than lines, and base64 none. */
 static size_t
 scan_text(LmtpData *data, const uint8_t *bytes, size_t len)
 {
+    bool cr_before = data->state == LMTP_DATA_CR;
     const uint8_t *end = bytes + len;
-    const uint8_t *from = bytes;
-    const uint8_t *lf;
+    const uint8_t *dot = memchr(bytes, '.', len);
 
-    while ((lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-        bool after_cr = lf > bytes ? lf[-1] == '\r' : data->state == LMTP_DATA_CR;
-
-        from = lf + 1;
-        if (after_cr && (from == end || *from == '.')) {
-            data->state = LMTP_DATA_LINE_START;
-            return (size_t)(from - bytes);
-        }
-        if (from == end)
-            break;
-    }
-    data->state = end[-1] == '\r' ? LMTP_DATA_CR : LMTP_DATA_TEXT;
-    return len;
+    while (dot != NULL && !follows_crlf(dot, bytes, cr_before))
+        dot = memchr(dot + 1, '.', (size_t)(end - dot - 1));
+    if (dot != NULL || follows_crlf(end, bytes, cr_before))
+        data->state = LMTP_DATA_LINE_START;
+    else
+        data->state = end[-1] == '\r' ? LMTP_DATA_CR : LMTP_DATA_TEXT;
+    return dot != NULL ? (size_t)(dot - bytes) : len;
 }
 
 /* Handles one byte in a state where every byte counts; true when it was taken,
