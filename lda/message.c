@@ -4,10 +4,11 @@
  *                             |                               |
  *                             +------- message_peek(), message_write()
  *
- * One pass with memchr() for LF finds the CRs to drop and counts the lines; a bare
- * CR costs nothing and stays. Once the file is in use the buffer only collects
- * bytes for the next large write. What the header says is found out once, by
- * header.c, when the message is complete.
+ * One pass with memchr() for LF copies lines into the buffer, drops the CR of each
+ * and counts; a bare CR costs nothing and stays. Limits are looked at once for each
+ * piece that came in. Once the file is in use the buffer only collects bytes for the
+ * next large write. What the header says is found out once, by header.c, when the
+ * message is complete.
  */
 #include "lda/message.h"
 
@@ -16,7 +17,7 @@
 
 enum {
     FIRST_BUFFER = 16 * 1024,
-    FILE_CHUNK = 64 * 1024, /* octets a read or write of the spool file */
+    FILE_CHUNK = 64 * 1024, /* octets a read of the spool file, at least so many a write */
     MBOX_LINE_MAX = 1024,   /* a longer first line is no mbox "From " line */
 };
 
@@ -108,51 +109,32 @@ fail(Message *message)
 }
 
 /* Moves the buffer into the file, which is made if there is none yet. */
-static bool
+static void
 flush(Message *message)
 {
     if (message->fd < 0)
         message->fd = open_unlinked(message->options.spool_dir);
-    if (message->fd < 0 || !write_all(message->fd, message->buffer, message->used)) {
+    if (message->fd < 0 || !write_all(message->fd, message->buffer, message->used))
         fail(message);
-        return false;
-    }
     message->used = 0;
-    if (message->capacity != FILE_CHUNK) {
-        message->capacity = FILE_CHUNK;
-        g_free(message->buffer);
-        message->buffer = g_malloc(message->capacity);
+    if (message->capacity > 2 * FILE_CHUNK) { /* what a file does not need */
+        g_clear_pointer(&message->buffer, g_free);
+        message->capacity = 0;
     }
-    return true;
 }
 
+/* Makes room in the buffer for len octets more. */
 static void
-grow(Message *message, size_t needed)
+make_room(Message *message, size_t len)
 {
     size_t capacity = MAX(message->capacity, FIRST_BUFFER);
 
-    while (capacity < needed)
+    while (capacity < message->used + len)
         capacity *= 2;
     if (capacity > message->capacity) {
         message->buffer = g_realloc(message->buffer, capacity);
         message->capacity = capacity;
     }
-}
-
-/* Makes room for len octets in the buffer, or passes them straight to the file:
- * then it returns true and they are done. */
-static bool
-store_in_file(Message *message, const uint8_t *bytes, size_t len)
-{
-    if (message->fd >= 0 && message->used + len <= message->capacity)
-        return false;
-    if (!flush(message))
-        return true;
-    if (len < FILE_CHUNK)
-        return false;
-    if (!write_all(message->fd, bytes, len))
-        fail(message);
-    return true;
 }
 
 /* The limit is for the message without its "From " line, whose length is not known yet. */
@@ -164,63 +146,76 @@ passes_limit(const Message *message)
     return limit == 0 || message->received <= limit || message->received - limit <= MBOX_LINE_MAX;
 }
 
+/* Copies bytes to the end of the buffer, where there is room, with CRLF as LF. A CR
+ * at their end is held back. */
 static void
-store(Message *message, const uint8_t *bytes, size_t len)
+convert(Message *message, const uint8_t *bytes, size_t len)
 {
-    if (len == 0)
-        return;
-    message->received += len;
-    message->last = bytes[len - 1];
-    message->too_big = message->too_big || !passes_limit(message);
-    if (message->too_big || message->failure != NULL)
-        return;
-    if (message->fd >= 0 || len > message->options.spool_memory ||
-        message->used > message->options.spool_memory - len) {
-        if (store_in_file(message, bytes, len))
-            return;
-    } else {
-        grow(message, message->used + len);
+    uint8_t *out = message->buffer + message->used;
+    const uint8_t *end = bytes + len;
+    uint8_t last = message->last;
+    const uint8_t *lf;
+
+    while ((lf = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL) {
+        size_t line = (size_t)(lf - bytes);
+
+        line -= line > 0 && lf[-1] == '\r';
+        memcpy(out, bytes, line);
+        out += line;
+        last = line > 0 ? out[-1] : last;
+        /* A CR that stays before the LF makes a whole CRLF: W= counts it as it is. */
+        message->bare_lines += last != '\r';
+        *out++ = last = '\n';
+        bytes = lf + 1;
     }
-    memcpy(message->buffer + message->used, bytes, len);
-    message->used += len;
+    message->held_cr = end > bytes && end[-1] == '\r';
+    end -= message->held_cr;
+    memcpy(out, bytes, (size_t)(end - bytes));
+    out += end - bytes;
+    message->last = end > bytes ? end[-1] : last;
+    message->used = (size_t)(out - message->buffer);
 }
 
 static void
 release_held_cr(Message *message)
 {
-    if (message->held_cr)
-        store(message, (const uint8_t *)"\r", 1);
+    if (!message->held_cr)
+        return;
+    message->buffer[message->used++] = message->last = '\r';
     message->held_cr = false;
+}
+
+/* Adds the next bytes; none: no more will come. */
+static void
+add(Message *message, const uint8_t *bytes, size_t len)
+{
+    if (message->too_big || message->failure != NULL)
+        message->used = 0; /* what comes is only counted */
+
+    size_t before = message->used;
+
+    make_room(message, len + strlen("\r"));
+    if (len == 0 || *bytes != '\n')
+        release_held_cr(message);
+    convert(message, bytes, len);
+    message->received += message->used - before;
+    message->too_big = message->too_big || !passes_limit(message);
+    if (message->too_big || message->failure != NULL)
+        return;
+    if (message->used > (message->fd < 0 ? message->options.spool_memory : FILE_CHUNK))
+        flush(message);
 }
 
 void
 message_append(Message *message, const void *bytes, size_t len)
 {
-    const uint8_t *start = bytes; /* of what is not stored yet */
-    const uint8_t *end = start + len;
-    const uint8_t *from = start;
-    const uint8_t *lf;
+    const uint8_t *from = bytes;
 
-    if (len == 0)
-        return;
-    if (*start == '\n')
-        message->held_cr = false;
-    release_held_cr(message);
-    while (from < end && (lf = memchr(from, '\n', (size_t)(end - from))) != NULL) {
-        if (lf > start && lf[-1] == '\r') {
-            store(message, start, (size_t)(lf - 1 - start));
-            start = lf;
-        }
-        /* A CR that stays before the LF makes a whole CRLF: W= counts it as it is. */
-        uint8_t before = lf > start ? lf[-1] : message->last;
-        message->bare_lines += before != '\r';
-        from = lf + 1;
+    /* In parts, so that the buffer is no larger than it must be. */
+    for (size_t part; len > 0; from += part, len -= part) {
+        part = MIN(len, (size_t)FILE_CHUNK);
+        add(message, from, part);
     }
-    if (end > start && end[-1] == '\r') {
-        message->held_cr = true;
-        end--;
-    }
-    store(message, start, (size_t)(end - start));
 }
 
 /* ---- reading -------------------------------------------------------------- */
@@ -383,9 +378,9 @@ message_finish(Message *message, GError **error)
 {
     guint64 limit = message->options.size_limit;
 
-    release_held_cr(message);
+    add(message, (const uint8_t *)"", 0);
     if (message->failure == NULL && !message->too_big && message->fd >= 0)
-        (void)flush(message); /* remembers its failure */
+        flush(message); /* remembers its failure */
     if (message->failure != NULL) {
         g_propagate_error(error, g_error_copy(message->failure));
         return false;
