@@ -61,7 +61,7 @@ is_clean(const char *text, AddressFlags flags)
     if (!g_utf8_validate(text, -1, NULL))
         return false;
     for (const char *p = text; *p != '\0'; p = g_utf8_next_char(p)) {
-        gunichar c = g_utf8_get_char(p);
+        gunichar c = (uint8_t)*p < 0x80 ? (gunichar)*p : g_utf8_get_char(p);
 
         if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x80 && !(flags & ADDRESS_UTF8)))
             return false;
@@ -98,112 +98,120 @@ read_local(Cursor *cursor, GString *raw)
     const char *start = cursor->at;
 
     while (cursor->at < cursor->end) {
-        if (*cursor->at == '"') {
-            if (!read_quoted(cursor, raw))
-                return false;
-        } else if (is_local_char(*cursor->at)) {
-            g_string_append_c(raw, *cursor->at++);
-        } else {
+        const char *atom = cursor->at;
+
+        while (cursor->at < cursor->end && is_local_char(*cursor->at))
+            cursor->at++;
+        g_string_append_len(raw, atom, cursor->at - atom);
+        if (!next_is(cursor, '"'))
             break;
-        }
+        if (!read_quoted(cursor, raw))
+            return false;
     }
     return cursor->at > start;
 }
 
-/* Reads an address literal, RFC 5321 section 4.1.3: "[192.0.2.1]", "[IPv6:2001:db8::1]". */
+/* Reads past an address literal, RFC 5321 section 4.1.3: "[192.0.2.1]", "[IPv6:2001:db8::1]". */
 static bool
-read_literal(Cursor *cursor, GString *domain)
+skip_literal(Cursor *cursor)
 {
-    g_string_append_c(domain, *cursor->at++);
+    const char *start = ++cursor->at;
+
     while (cursor->at < cursor->end && (g_ascii_isalnum(*cursor->at) || *cursor->at == ':' ||
                                         *cursor->at == '.' || *cursor->at == '-'))
-        g_string_append_c(domain, *cursor->at++);
-    if (domain->len < 2 || !skip(cursor, ']'))
-        return false;
-    g_string_append_c(domain, ']');
-    return true;
+        cursor->at++;
+    return cursor->at > start && skip(cursor, ']');
 }
 
-/* Reads a domain. A dot at its end, as in a zone file, is dropped. */
+/* Reads past a domain and appends it to address. A dot at its end, as in a zone
+ * file, is dropped. */
 static bool
-read_domain(Cursor *cursor, GString *domain)
+read_domain(Cursor *cursor, GString *address)
 {
-    if (next_is(cursor, '['))
-        return read_literal(cursor, domain);
+    const char *domain = cursor->at;
+    size_t len;
+
+    if (next_is(cursor, '[')) {
+        if (!skip_literal(cursor))
+            return false;
+        g_string_append_len(address, domain, cursor->at - domain);
+        return true;
+    }
     while (cursor->at < cursor->end && is_domain_char(*cursor->at))
-        g_string_append_c(domain, *cursor->at++);
-    if (domain->len > 1 && domain->str[domain->len - 1] == '.')
-        g_string_truncate(domain, domain->len - 1);
-    return domain->len > 0 && domain->len <= DOMAIN_MAX && domain->str[0] != '.' &&
-           domain->str[domain->len - 1] != '.' && strstr(domain->str, "..") == NULL;
+        cursor->at++;
+    len = (size_t)(cursor->at - domain);
+    len -= len > 1 && domain[len - 1] == '.';
+    if (len == 0 || len > DOMAIN_MAX || domain[0] == '.' || domain[len - 1] == '.' ||
+        memmem(domain, len, "..", 2) != NULL)
+        return false;
+    g_string_append_len(address, domain, (gssize)len);
+    return true;
 }
 
 /* Reads past "@relay.example,@other.example:". */
 static bool
 skip_route(Cursor *cursor)
 {
-    do {
-        g_autoptr(GString) relay = g_string_new(NULL);
+    g_autoptr(GString) relays = g_string_new(NULL);
 
-        if (!skip(cursor, '@') || !read_domain(cursor, relay))
+    do {
+        if (!skip(cursor, '@') || !read_domain(cursor, relays))
             return false;
     } while (skip(cursor, ','));
     return skip(cursor, ':');
 }
 
+/* Makes the raw local part that address consists of so far canonical: in quotes
+ * if it needs them. */
 static void
-append_local(GString *address, const GString *raw)
+quote_local(GString *address)
 {
-    bool plain = raw->len > 0;
+    size_t plain = 0;
 
-    for (size_t i = 0; i < raw->len && plain; i++)
-        plain = is_local_char(raw->str[i]);
-    if (plain) {
-        g_string_append_len(address, raw->str, (gssize)raw->len);
+    while (plain < address->len && is_local_char(address->str[plain]))
+        plain++;
+    if (plain > 0 && plain == address->len)
         return;
-    }
-    g_string_append_c(address, '"');
-    for (size_t i = 0; i < raw->len; i++) {
-        if (raw->str[i] == '"' || raw->str[i] == '\\')
+
+    g_autofree char *raw = g_strndup(address->str, address->len);
+
+    g_string_assign(address, "\"");
+    for (const char *p = raw; *p != '\0'; p++) {
+        if (*p == '"' || *p == '\\')
             g_string_append_c(address, '\\');
-        g_string_append_c(address, raw->str[i]);
+        g_string_append_c(address, *p);
     }
     g_string_append_c(address, '"');
 }
 
-/* The canonical form; domain may be NULL. NULL when it breaks a rule that holds
- * for the whole. */
-static char *
-compose(const GString *raw_local, const GString *domain, AddressFlags flags)
+/* What is true of every address, however it was written. */
+static bool
+is_acceptable(const GString *address, AddressFlags flags)
 {
-    g_autoptr(GString) address = g_string_new(NULL);
-
-    append_local(address, raw_local);
-    if (domain != NULL) {
-        g_string_append_c(address, '@');
-        g_string_append_len(address, domain->str, (gssize)domain->len);
-    }
-    if (address->len > ADDRESS_MAX || !is_clean(address->str, flags))
-        return NULL;
-    return g_strdup(address->str);
+    return address->len <= ADDRESS_MAX && is_clean(address->str, flags);
 }
 
 /* Reads "[route]local[@domain]" and stops at the first byte that belongs to none. */
 static char *
 read_address(Cursor *cursor, AddressFlags flags)
 {
-    g_autoptr(GString) local = g_string_new(NULL);
-    g_autoptr(GString) domain = g_string_new(NULL);
+    g_autoptr(GString) address = g_string_new(NULL);
 
     if (next_is(cursor, '@') && !skip_route(cursor))
         return NULL;
-    if (!read_local(cursor, local))
+    if (!read_local(cursor, address))
         return NULL;
-    if (!skip(cursor, '@'))
-        return flags & ADDRESS_LOCAL_ONLY ? compose(local, NULL, flags) : NULL;
-    if (!read_domain(cursor, domain))
+    quote_local(address);
+    if (skip(cursor, '@')) {
+        g_string_append_c(address, '@');
+        if (!read_domain(cursor, address))
+            return NULL;
+    } else if (!(flags & ADDRESS_LOCAL_ONLY)) {
         return NULL;
-    return compose(local, domain, flags);
+    }
+    if (!is_acceptable(address, flags))
+        return NULL;
+    return g_string_free(g_steal_pointer(&address), false);
 }
 
 char *
@@ -230,16 +238,17 @@ static char *
 parse_unquoted(const char *text, AddressFlags flags)
 {
     const char *at = strrchr(text, '@');
-    g_autoptr(GString) local = NULL;
-    g_autoptr(GString) domain = g_string_new(NULL);
+    g_autoptr(GString) address = NULL;
 
     if (at == NULL || at == text || strchr("<\"@", text[0]) != NULL)
         return NULL;
     Cursor cursor = {at + 1, text + strlen(text)};
-    local = g_string_new_len(text, at - text);
-    if (!read_domain(&cursor, domain) || cursor.at < cursor.end)
+    address = g_string_new_len(text, at - text);
+    quote_local(address);
+    g_string_append_c(address, '@');
+    if (!read_domain(&cursor, address) || cursor.at < cursor.end || !is_acceptable(address, flags))
         return NULL;
-    return compose(local, domain, flags);
+    return g_string_free(g_steal_pointer(&address), false);
 }
 
 char *
