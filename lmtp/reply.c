@@ -47,20 +47,36 @@ static const struct {
     [LMTP_TOO_BIG] = {552, true, "5.2.3", "message exceeds the size limit"},
 };
 
+/* Appends the three digits of code and what stands between them and the text. */
+static void
+append_code(GString *replies, unsigned code, char separator)
+{
+    const char digits[] = {(char)('0' + code / 100 % 10), (char)('0' + code / 10 % 10),
+                           (char)('0' + code % 10), separator};
+
+    g_string_append_len(replies, digits, sizeof digits);
+}
+
 void
 lmtp_reply(GString *replies, unsigned code, const char *status, const char *text)
 {
-    if (status != NULL)
-        g_string_append_printf(replies, "%u %s %s\r\n", code, status, text);
-    else
-        g_string_append_printf(replies, "%u %s\r\n", code, text);
+    append_code(replies, code, ' ');
+    if (status != NULL) {
+        g_string_append(replies, status);
+        g_string_append_c(replies, ' ');
+    }
+    g_string_append(replies, text);
+    g_string_append_len(replies, "\r\n", 2);
 }
 
 void
 lmtp_reply_multiline(GString *replies, unsigned code, const char *const *lines)
 {
-    for (; *lines != NULL; lines++)
-        g_string_append_printf(replies, "%u%c%s\r\n", code, lines[1] != NULL ? '-' : ' ', *lines);
+    for (; *lines != NULL; lines++) {
+        append_code(replies, code, lines[1] != NULL ? '-' : ' ');
+        g_string_append(replies, *lines);
+        g_string_append_len(replies, "\r\n", 2);
+    }
 }
 
 void
@@ -113,8 +129,14 @@ lmtp_reply_outcome(GString *replies, const char *recipient, const char *transact
 {
     size_t start = replies->len;
 
-    g_string_append_printf(replies, "%u %s <%s> %s %s", lda_outcome_reply_code(outcome),
-                           outcome->status, recipient, transaction_id, outcome->text);
+    append_code(replies, lda_outcome_reply_code(outcome), ' ');
+    g_string_append(replies, outcome->status);
+    g_string_append_len(replies, " <", 2);
+    g_string_append(replies, recipient);
+    g_string_append_len(replies, "> ", 2);
+    g_string_append(replies, transaction_id);
+    g_string_append_c(replies, ' ');
+    g_string_append(replies, outcome->text);
     tame_line(replies, start, utf8);
-    g_string_append(replies, "\r\n");
+    g_string_append_len(replies, "\r\n", 2);
 }
