@@ -228,9 +228,10 @@ begin_transaction(Session *session, const LmtpCommand *command)
     envelope->client_address = g_strdup(session->connection->peer);
     envelope->ret = g_strdup(command->ret);
     envelope->envid = g_strdup(command->envid);
-    g_hash_table_unref(envelope->forwarded);
+    /* What XFORWARD said changes places with the envelope's empty table. */
+    GHashTable *empty = envelope->forwarded;
     envelope->forwarded = session->forwarded;
-    session->forwarded = new_attributes();
+    session->forwarded = empty;
     session->envelope = envelope;
 }
 
