@@ -18,16 +18,22 @@ typedef struct {
     gunichar c; /* (gunichar)-1: one byte that is not UTF-8 */
 } Piece;
 
-/* Octets from p on that are printable ASCII without a meaning inside quotes. Most
- * text is nothing else, and each delivery writes a line: no call for each octet. */
-static size_t
-ascii_run(const char *p, const char *end)
-{
-    const char *start = p;
+/* Printable ASCII that stands for itself inside quotes, and without them. */
+enum { IN_QUOTES = 1 << 0, BARE = 1 << 1 };
 
-    while (p < end && *p >= ' ' && *p <= '~' && *p != '"' && *p != '\\')
+static const uint8_t plain_ascii[256] = {
+    [' '] = IN_QUOTES, ['!'] = IN_QUOTES | BARE,         ['#' ... '<'] = IN_QUOTES | BARE,
+    ['='] = IN_QUOTES, ['>' ... '['] = IN_QUOTES | BARE, [']' ... '~'] = IN_QUOTES | BARE,
+};
+
+/* Behind the octets from p on that are plain. Most text is nothing else, and each
+ * delivery writes a line: no call for each octet. */
+static const char *
+skip_plain(const char *p, const char *end, uint8_t kind)
+{
+    while (p < end && (plain_ascii[(uint8_t)*p] & kind) != 0)
         p++;
-    return (size_t)(p - start);
+    return p;
 }
 
 static Piece
@@ -93,10 +99,10 @@ append_quoted(GString *line, LogFormat format, const char *value, const char *en
 
     g_string_append_c(line, '"');
     for (;;) {
-        size_t run = ascii_run(p, end);
+        const char *plain = p;
 
-        g_string_append_len(line, p, (gssize)run);
-        p += run;
+        p = skip_plain(plain, end, IN_QUOTES);
+        g_string_append_len(line, plain, p - plain);
         if (p == end)
             break;
         piece = next_piece(p, end);
@@ -117,11 +123,10 @@ static bool
 needs_quotes(const char *value, const char *end)
 {
     Piece piece;
-    size_t run = ascii_run(value, end);
 
-    if (value == end || memchr(value, ' ', run) != NULL || memchr(value, '=', run) != NULL)
+    if (value == end)
         return true;
-    for (const char *p = value + run; p < end; p += piece.len) {
+    for (const char *p = skip_plain(value, end, BARE); p < end; p += piece.len) {
         piece = next_piece(p, end);
         if (!is_plain(&piece) || piece.c == '=' || g_unichar_isspace(piece.c))
             return true;
