@@ -23,8 +23,9 @@
  * usual limit of a process is 1024. */
 enum { GROUP_MAX = 100 };
 
-typedef struct {
+typedef struct Row {
     const LdaRecipient *recipient;
+    const struct Row *first; /* for the same mailbox: its copy serves all; itself, usually */
     MaildirCopy *copy;
     LdaOutcome *outcome; /* set when it is decided */
     char *note;
@@ -35,7 +36,6 @@ typedef struct {
     const LdaEnvelope *envelope;
     Message *message;
     TraceOptions trace;
-    GHashTable *seen; /* recipient address -> its first Row: equal ones share the copy */
 } Transaction;
 
 static void
@@ -214,7 +214,7 @@ deliver_group(Transaction *transaction, Row *rows, size_t count)
     const LdaConfig *config = transaction->lda->config;
 
     for (size_t i = 0; i < count; i++) {
-        if (g_hash_table_lookup(transaction->seen, rows[i].recipient->mailbox->address) == &rows[i])
+        if (rows[i].first == &rows[i])
             stage(transaction, &rows[i]);
     }
     commit(config, rows, count, false);
@@ -227,24 +227,38 @@ deliver_group(Transaction *transaction, Row *rows, size_t count)
         settle(&rows[i]);
 }
 
-static void
-deliver_all(Transaction *transaction, Row *rows, size_t count)
+/* Finds the first of each row; returns how many there are. */
+static size_t
+find_firsts(Row *rows, size_t count)
 {
+    if (count == 1) { /* nearly every message */
+        rows[0].first = &rows[0];
+        return 1;
+    }
+
+    g_autoptr(GHashTable) firsts = g_hash_table_new(g_str_hash, g_str_equal);
+
     for (size_t i = 0; i < count; i++) {
         char *address = rows[i].recipient->mailbox->address;
 
-        if (!g_hash_table_contains(transaction->seen, address))
-            g_hash_table_insert(transaction->seen, address, &rows[i]);
+        rows[i].first = g_hash_table_lookup(firsts, address);
+        if (rows[i].first == NULL) {
+            rows[i].first = &rows[i];
+            g_hash_table_insert(firsts, address, &rows[i]);
+        }
     }
-    transaction->trace.single = g_hash_table_size(transaction->seen) == 1;
+    return g_hash_table_size(firsts);
+}
+
+static void
+deliver_all(Transaction *transaction, Row *rows, size_t count)
+{
+    transaction->trace.single = find_firsts(rows, count) == 1;
     for (size_t i = 0; i < count; i += GROUP_MAX)
         deliver_group(transaction, rows + i, MIN(count - i, (size_t)GROUP_MAX));
     for (size_t i = 0; i < count; i++) {
-        const Row *first =
-            g_hash_table_lookup(transaction->seen, rows[i].recipient->mailbox->address);
-
         if (rows[i].outcome == NULL)
-            rows[i].outcome = lda_outcome_copy(first->outcome);
+            rows[i].outcome = lda_outcome_copy(rows[i].first->outcome);
     }
 }
 
@@ -268,12 +282,11 @@ lda_deliver(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope, M
 {
     size_t count = envelope->recipients->len;
     g_autofree Row *rows = g_new0(Row, count);
-    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     const Record record = {.transaction_id = transaction_id,
                            .envelope = envelope,
                            .message = failure == NULL ? message : NULL,
                            .started_us = g_get_monotonic_time()};
-    Transaction transaction = {.lda = lda, .envelope = envelope, .message = message, .seen = seen};
+    Transaction transaction = {.lda = lda, .envelope = envelope, .message = message};
 
     transaction.trace = (TraceOptions){.host = lda->hostname,
                                        .transaction_id = transaction_id,
