@@ -4,7 +4,8 @@
  *
  * The map is opened and its query prepared once; a lookup then costs SQLite's
  * shared lock, one read of the change counter, and one stat() to see whether the
- * file is still the one we opened: a map may be replaced by a rename. The up to
+ * file is still the one we opened: a map may be replaced by a rename. An address
+ * that was found lately costs the stat() and one read (answers.c). The up to
  * three questions of a lookup are asked in one transaction and so of one state.
  * "Unknown" is only ever the answer of a query that ran to its end.
  */
@@ -12,6 +13,7 @@
 
 #include <sys/stat.h>
 
+#include "schema/answers.h"
 #include "schema/database.h"
 #include "schema/fold.h"
 #include "schema/migrate.h"
@@ -26,6 +28,7 @@ typedef struct {
     sqlite3_stmt *begin;
     sqlite3_stmt *end;
     MailboxQuery *query;
+    Answers *answers;
     dev_t dev;
     ino_t ino;
 } Connection;
@@ -35,6 +38,21 @@ struct Mailmap {
     const Preset *preset;
     Connection *connection;
 };
+
+Mailbox *
+mailbox_copy(const Mailbox *mailbox)
+{
+    Mailbox *copy = g_new(Mailbox, 1);
+
+    *copy = *mailbox;
+    copy->address = g_strdup(mailbox->address);
+    copy->user = g_strdup(mailbox->user);
+    copy->detail = g_strdup(mailbox->detail);
+    copy->home = g_strdup(mailbox->home);
+    copy->maildir = g_strdup(mailbox->maildir);
+    copy->sieve = g_strdup(mailbox->sieve);
+    return copy;
+}
 
 void
 mailbox_free(Mailbox *mailbox)
@@ -55,6 +73,7 @@ connection_close(Connection *connection)
 {
     if (connection == NULL)
         return;
+    answers_free(connection->answers);
     query_free(connection->query);
     database_finalize(connection->begin);
     database_finalize(connection->end);
@@ -103,6 +122,7 @@ connection_open(const Mailmap *map, GError **error)
     connection->query = query_new(connection->db, path, sql, error);
     if (connection->query == NULL)
         return NULL;
+    connection->answers = answers_new(connection->db);
     return g_steal_pointer(&connection);
 }
 
@@ -135,6 +155,12 @@ mailmap_close(Mailmap *map)
     g_free(map);
 }
 
+static bool
+is_same_file(const Connection *connection, const struct stat *info)
+{
+    return info->st_dev == connection->dev && info->st_ino == connection->ino;
+}
+
 /* Opens the map again when its name leads to another file. The old one is kept
  * until the new one is open, so that a broken one is tried again each time. */
 static bool
@@ -145,7 +171,7 @@ follow_file(Mailmap *map, GError **error)
 
     if (!stat_map(map->options.path, &info, error))
         return false;
-    if (info.st_dev == map->connection->dev && info.st_ino == map->connection->ino)
+    if (is_same_file(map->connection, &info))
         return true;
     fresh = connection_open(map, error);
     if (fresh == NULL)
@@ -197,37 +223,54 @@ run_control(sqlite3_stmt *stmt)
     return rc == SQLITE_DONE;
 }
 
+/* Asks in one transaction; *mailbox_out as above. */
 static bool
-find_in_transaction(const Mailmap *map, const FoldedAddress *address, Mailbox **mailbox_out,
-                    GError **error)
+ask(const Mailmap *map, const char *address, const FoldedAddress *folded, Mailbox **mailbox_out,
+    GError **error)
 {
     Connection *connection = map->connection;
     bool done;
 
     if (!run_control(connection->begin))
         return database_set_error(connection->db, map->options.path, "read", error);
-    done = find_row(map, address, mailbox_out, error);
+    done = find_row(map, folded, mailbox_out, error);
+    if (done && *mailbox_out != NULL) {
+        (*mailbox_out)->address = g_strconcat(folded->local, "@", folded->domain, NULL);
+        if (query_is_repeatable(connection->query))
+            answers_add(connection->answers, address, *mailbox_out);
+    }
     /* Ends a transaction that only read; after an error SQLite may have done so itself. */
     (void)run_control(connection->end);
     return done;
+}
+
+/* What the map said of address lately, if it would say the same now; else NULL. */
+static Mailbox *
+recall(const Mailmap *map, const char *address)
+{
+    const Connection *connection = map->connection;
+    const Mailbox *known = answers_find(connection->answers, address);
+    struct stat info;
+
+    if (known == NULL || stat(map->options.path, &info) != 0 || !is_same_file(connection, &info) ||
+        !answers_hold(connection->answers))
+        return NULL;
+    return mailbox_copy(known);
 }
 
 Mailbox *
 mailmap_lookup(Mailmap *map, const char *address, GError **error)
 {
     g_auto(FoldedAddress) folded = {0};
-    g_autoptr(Mailbox) mailbox = NULL;
-    g_autofree char *text = NULL;
+    Mailbox *mailbox = recall(map, address);
 
+    if (mailbox != NULL)
+        return mailbox;
     if (!fold_address(address, map->options.fold_local_part, false, &folded, error) ||
-        !follow_file(map, error) || !find_in_transaction(map, &folded, &mailbox, error))
+        !follow_file(map, error) || !ask(map, address, &folded, &mailbox, error))
         return NULL;
-    text = g_strconcat(folded.local, "@", folded.domain, NULL);
-    if (mailbox == NULL) {
-        g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNKNOWN_ADDRESS, "'%s' has no mailbox here",
-                    text);
-        return NULL;
-    }
-    mailbox->address = g_steal_pointer(&text);
-    return g_steal_pointer(&mailbox);
+    if (mailbox == NULL)
+        g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNKNOWN_ADDRESS,
+                    "'%s@%s' has no mailbox here", folded.local, folded.domain);
+    return mailbox;
 }

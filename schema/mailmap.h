@@ -85,9 +85,11 @@ Mailmap *mailmap_open(const MailmapOptions *options, GError **error);
 void mailmap_close(Mailmap *map); /* NULL is fine */
 
 /* Finds the mailbox of address ("local@domain", without brackets; the local
- * part may be a quoted string). Follows a map that was replaced by a new file.
+ * part may be a quoted string). Sees each change of the map from its commit on, and
+ * follows a map that was replaced by a new file.
  * Fails with any of the first six errors. */
 Mailbox *mailmap_lookup(Mailmap *map, const char *address, GError **error);
+Mailbox *mailbox_copy(const Mailbox *mailbox);
 void mailbox_free(Mailbox *mailbox); /* NULL is fine */
 
 /* Folds address as described at the top. Fails with BAD_ADDRESS. */

@@ -36,6 +36,15 @@ struct MailboxQuery {
     int address;     /* index of each parameter; 0: not used */
     int local;
     int domain;
+    bool is_repeatable;
+};
+
+/* Functions that look at their arguments alone. Of one that is not here we suppose
+ * that its result may change without the map, as that of date('now') does. */
+static const char *const pure_functions[] = {
+    "abs",    "coalesce",  "count", "glob", "ifnull", "iif",    "instr",   "length",
+    "like",   "lower",     "ltrim", "max",  "min",    "nullif", "replace", "rtrim",
+    "substr", "substring", "sum",   "trim", "upper",  NULL,
 };
 
 __attribute__((format(printf, 2, 3))) static bool
@@ -127,6 +136,28 @@ prepare(MailboxQuery *query, const char *sql, GError **error)
     return check_single(query, rest, error);
 }
 
+/* SQLite's authorizer, which sees all that a statement uses, also inside of views, and
+ * also when SQLite prepares it again because the schema has changed. Forbids nothing. */
+static int
+watch(void *data, int action, const char *first, const char *name, const char *database,
+      const char *view)
+{
+    MailboxQuery *query = data;
+
+    (void)first;
+    (void)database;
+    (void)view;
+    if (action == SQLITE_FUNCTION && !g_strv_contains(pure_functions, name))
+        query->is_repeatable = false;
+    return SQLITE_OK;
+}
+
+bool
+query_is_repeatable(const MailboxQuery *query)
+{
+    return query->is_repeatable;
+}
+
 MailboxQuery *
 query_new(sqlite3 *db, const char *path, const char *sql, GError **error)
 {
@@ -134,6 +165,8 @@ query_new(sqlite3 *db, const char *path, const char *sql, GError **error)
 
     query->db = db;
     query->path = path;
+    query->is_repeatable = true;
+    (void)sqlite3_set_authorizer(db, watch, query); /* fails only without a db */
     if (!prepare(query, sql, error))
         return NULL;
     query->address = sqlite3_bind_parameter_index(query->stmt, ":address");
@@ -149,6 +182,7 @@ query_free(MailboxQuery *query)
 {
     if (query == NULL)
         return;
+    (void)sqlite3_set_authorizer(query->db, NULL, NULL);
     database_finalize(query->stmt);
     g_free(query);
 }

@@ -11,10 +11,15 @@
 
 typedef struct MailboxQuery MailboxQuery;
 
-/* Prepares sql on db (both outlive the result; path is for messages). Fails with
+/* Prepares sql on db (both outlive the result; path is for messages) and
+ * watches what is prepared on db from then on. Fails with
  * MAILMAP_ERROR_SCHEMA when it is not a mailbox query, or with UNAVAILABLE. */
 MailboxQuery *query_new(sqlite3 *db, const char *path, const char *sql, GError **error);
 void query_free(MailboxQuery *query);
+
+/* Whether the same question to the same state of the file has always the same answer:
+ * false if the query, or a view it reads, looks at the clock, for example. */
+bool query_is_repeatable(const MailboxQuery *query);
 
 /* Asks for local@domain. Stores a mailbox with the row's values in *mailbox_out,
  * NULL when there is no row. Fails with INACTIVE, BAD_ROW or UNAVAILABLE. */

@@ -5,7 +5,7 @@
   full_log        the log lies on a full file system; mail goes on; likewise
   full_spool      the spool does, the mail does not; likewise
   read_only       tmp/, new/, the Maildir or its parent may not be written
-  locked_map      another process holds the map; after that it is delivered
+  locked_map      another process has changed the map and holds it; after that it is delivered
   missing_map     the map is away, is empty, is no database
 Each is tried by LMTP and with `deliver`.
 """
@@ -145,6 +145,8 @@ def locked_map(base):
     with trial.lodge.running():
         trial.expect("before", trial.send(1_000), 250)
         other = sqlite3.connect(trial.lodge.map, isolation_level=None)
+        # Of a map that is as it was, workers know what they have looked up before.
+        other.execute("INSERT INTO domains (domain) VALUES ('new.example')")
         other.execute("BEGIN EXCLUSIVE")
         trial.expect("with the map locked", trial.send(1_000), 451)
         other.execute("ROLLBACK")
