@@ -144,7 +144,7 @@ drop(const LdaConfig *config, Row *row, bool published)
     if (row->copy == NULL)
         return;
     /* A failure leaves a file in tmp/ at worst; the sweep of old ones takes it. */
-    (void)identity_take(&identity, config, row->recipient->mailbox, NULL);
+    (void)identity_take_again(&identity, config, row->recipient->mailbox, NULL);
     if (published)
         maildir_withdraw(row->copy);
     g_clear_pointer(&row->copy, maildir_copy_free);
@@ -158,7 +158,7 @@ publish(const LdaConfig *config, Row *row)
     g_autoptr(GError) error = NULL;
     bool published = false;
 
-    if (identity_take(&identity, config, row->recipient->mailbox, &error))
+    if (identity_take_again(&identity, config, row->recipient->mailbox, &error))
         published = maildir_publish(row->copy, &error);
     identity_give_back(&identity);
     if (!published) {

@@ -28,16 +28,16 @@ refuse(GError **error, const Mailbox *mailbox, const char *hint)
 
 /* What forbids delivery whatever the system would allow. */
 static bool
-check_rules(const LdaConfig *config, const Mailbox *mailbox, GError **error)
+check_rules(const LdaConfig *config, const Mailbox *mailbox, uid_t self, GError **error)
 {
-    if (geteuid() == 0) {
+    if (self == 0) {
         g_set_error_literal(error, LDA_ERROR, LDA_ERROR_NOT_PERMITTED,
                             "mail is never delivered as root: set [mail] user");
         return false;
     }
     if (mailbox->uid == 0)
         return refuse(error, mailbox, "mail is never delivered to root: change uid in the map");
-    if (mailbox->uid > 0 && (uid_t)mailbox->uid != geteuid() && !config->mail.per_user_ids)
+    if (mailbox->uid > 0 && (uid_t)mailbox->uid != self && !config->mail.per_user_ids)
         return refuse(error, mailbox,
                       "set [mail] per_user_ids = yes, or remove uid from the map's row");
     return true;
@@ -46,13 +46,14 @@ check_rules(const LdaConfig *config, const Mailbox *mailbox, GError **error)
 bool
 identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbox, GError **error)
 {
-    uid_t uid = mailbox->uid < 0 ? geteuid() : (uid_t)mailbox->uid;
-    gid_t gid = mailbox->gid < 0 ? getegid() : (gid_t)mailbox->gid;
+    uid_t self = geteuid();
 
-    if (!check_rules(config, mailbox, error))
+    if (!check_rules(config, mailbox, self, error))
         return false;
     if (!config->mail.per_user_ids)
         return true;
+    uid_t uid = mailbox->uid < 0 ? self : (uid_t)mailbox->uid;
+    gid_t gid = mailbox->gid < 0 ? getegid() : (gid_t)mailbox->gid;
     identity->taken = true;
     identity->former_gid = (gid_t)setfsgid(gid); /* has_taken() tells whether it worked */
     identity->former_uid = (uid_t)setfsuid(uid);
@@ -60,6 +61,13 @@ identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbo
         return true;
     identity_give_back(identity);
     return refuse(error, mailbox, "the server must be started as root to take other uids");
+}
+
+bool
+identity_take_again(Identity *identity, const LdaConfig *config, const Mailbox *mailbox,
+                    GError **error)
+{
+    return !config->mail.per_user_ids || identity_take(identity, config, mailbox, error);
 }
 
 void

@@ -22,6 +22,11 @@ typedef struct {
 bool identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbox,
                    GError **error);
 
+/* The same, later in a delivery whose identity_take() did not fail: our own uid is
+ * not looked at again. */
+bool identity_take_again(Identity *identity, const LdaConfig *config, const Mailbox *mailbox,
+                         GError **error);
+
 /* Gives them back, to what held before that identity_take(): they may be nested. Safe
  * after a failed or missing identity_take() on {0}. */
 void identity_give_back(Identity *identity);

@@ -75,18 +75,20 @@ root_is_refused_in_child(const void *argument)
 {
     const Mailbox mailbox = {.user = "ana@example.org", .uid = -1, .gid = -1};
 
-    (void)argument;
-    config.mail.per_user_ids = true;
+    config.mail.per_user_ids = *(const bool *)argument;
     return is_refused(&mailbox, "never delivered as root");
 }
 
 static void
 root_never_delivers(void **state)
 {
+    static const bool per_user_ids[] = {false, true};
+
     (void)state;
     if (geteuid() != 0)
         skip();
-    assert_true(in_child(root_is_refused_in_child, NULL));
+    for (size_t i = 0; i < G_N_ELEMENTS(per_user_ids); i++)
+        assert_true(in_child(root_is_refused_in_child, &per_user_ids[i]));
 }
 
 typedef struct {
