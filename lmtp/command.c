@@ -78,12 +78,18 @@ split_value(Text *keyword, Text *value_out)
 static LmtpRefusal
 parse_size(LmtpCommand *command, Text value)
 {
-    g_autofree char *digits = g_strndup(value.at, value.len);
+    guint64 size = 0;
 
-    if (value.len == 0 || value.len > 20 || strspn(digits, "0123456789") != value.len)
+    if (value.len == 0 || value.len > 20)
         return LMTP_BAD_PARAMETER;
-    if (!g_ascii_string_to_unsigned(digits, 10, 0, G_MAXUINT64, &command->size, NULL))
-        command->size = G_MAXUINT64;
+    for (size_t i = 0; i < value.len; i++) {
+        if (!g_ascii_isdigit(value.at[i]))
+            return LMTP_BAD_PARAMETER;
+        if (!g_uint64_checked_mul(&size, size, 10) ||
+            !g_uint64_checked_add(&size, size, (guint64)(value.at[i] - '0')))
+            size = G_MAXUINT64;
+    }
+    command->size = size;
     return LMTP_ACCEPTED;
 }
 
