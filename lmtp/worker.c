@@ -11,12 +11,18 @@
 #include "lmtp/peer.h"
 #include "lmtp/session.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 
 #define TAG_LEAVE G_MAXUINT32 /* else the index of a listener */
+
+/* Without a connection for so long, memory goes back to the system: the heap keeps
+ * the buffer of the largest message otherwise. Not after each connection, since the
+ * next one would have to fault all of it in again. */
+#define IDLE_TRIM_MS 5000
 
 typedef struct {
     const WorkerContext *context;
@@ -88,12 +94,17 @@ static guint32
 wait_for_connection(Worker *worker)
 {
     struct epoll_event events[64];
+    int timeout_ms = IDLE_TRIM_MS;
 
     for (;;) {
         guint32 best = TAG_LEAVE;
         guint count = worker->context->listeners->len;
-        int ready = epoll_wait(worker->epoll_fd, events, G_N_ELEMENTS(events), -1);
+        int ready = epoll_wait(worker->epoll_fd, events, G_N_ELEMENTS(events), timeout_ms);
 
+        if (ready == 0) {
+            (void)malloc_trim(0);
+            timeout_ms = -1;
+        }
         for (int i = 0; i < ready; i++) {
             guint32 tag = events[i].data.u32;
 
