@@ -65,11 +65,11 @@ keep(const CarryOut *delivery, Maildir *maildir, char **note_out, GError **error
 }
 
 MaildirCopy *
-carry_out(const CarryOut *delivery, Maildir *maildir, const GArray *actions, char **note_out,
+carry_out(const CarryOut *delivery, Maildir *maildir, const GPtrArray *actions, char **note_out,
           GError **error)
 {
     /* Until scripts are run, the list is the implicit keep and nothing else. */
     g_assert(actions->len == 1);
-    g_assert(g_array_index(actions, SieveAction, 0).kind == SIEVE_ACTION_KEEP);
+    g_assert(((const SieveAction *)actions->pdata[0])->kind == SIEVE_ACTION_KEEP);
     return keep(delivery, maildir, note_out, error);
 }

@@ -25,7 +25,7 @@ typedef struct {
 
 /* Stages what actions ask for in maildir. *note_out is set to why the copy is not
  * in the folder that was asked for, NULL when it is. Fails as maildir_stage(). */
-MaildirCopy *carry_out(const CarryOut *delivery, Maildir *maildir, const GArray *actions,
+MaildirCopy *carry_out(const CarryOut *delivery, Maildir *maildir, const GPtrArray *actions,
                        char **note_out, GError **error);
 
 #endif

@@ -99,7 +99,7 @@ stage_copy(Transaction *transaction, Row *row, GError **error)
     const LdaRecipient *recipient = row->recipient;
     Lda *lda = transaction->lda;
     g_autoptr(Maildir) maildir = open_maildir(lda->config, recipient->mailbox, error);
-    g_autoptr(GArray) actions = NULL;
+    g_autoptr(GPtrArray) actions = NULL;
     g_autofree char *headers = NULL;
 
     if (maildir == NULL)

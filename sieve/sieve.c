@@ -1,12 +1,14 @@
-/* sieve/sieve.c - action lists. See sieve.h. */
+/* sieve/sieve.c - the list of actions without a script. See sieve.h. */
 #include "sieve/sieve.h"
 
-GArray *
+GPtrArray *
 sieve_implicit_keep(void)
 {
-    GArray *actions = g_array_new(false, false, sizeof(SieveAction));
-    const SieveAction keep = {.kind = SIEVE_ACTION_KEEP};
+    static SieveAction keep = {.kind = SIEVE_ACTION_KEEP, .implicit = true};
+    GPtrArray *actions = g_ptr_array_new();
 
-    g_array_append_val(actions, keep);
+    g_ptr_array_add(actions, &keep);
     return actions;
 }
+
+G_DEFINE_QUARK(lodge_sieve_error, sieve_error)

@@ -1,0 +1,47 @@
+/* sieve/arena.h - memory that lives and dies together
+ *
+ * The nodes of a script, and the values of one run, each come from one arena: none is
+ * freed alone. An arena has a ceiling; what would pass it is refused by
+ * sieve_arena_room(), which whoever lets a script or message choose a size asks first.
+ */
+#ifndef LODGE_SIEVE_ARENA_H
+#define LODGE_SIEVE_ARENA_H
+
+#include "lodge.h"
+#include "sieve/sieve.h"
+
+typedef struct SieveArena SieveArena;
+
+SieveArena *sieve_arena_new(size_t ceiling); /* octets in all; 0: none */
+void sieve_arena_free(SieveArena *arena);    /* NULL is fine */
+
+/* Zeroed memory, aligned for any type. */
+void *sieve_arena_alloc(SieveArena *arena, size_t size);
+#define sieve_arena_new0(arena, type, count) \
+    ((type *)sieve_arena_alloc((arena), sizeof(type) * (size_t)(count)))
+
+/* Copies, NUL-terminated. */
+SieveText sieve_arena_text(SieveArena *arena, const char *bytes, size_t len);
+char *sieve_arena_strdup(SieveArena *arena, const char *text); /* NULL gives NULL */
+
+/* Calls release(object) when the arena is freed: for what libraries allocate. */
+void sieve_arena_own(SieveArena *arena, void *object, void (*release)(void *object));
+
+/* False with SIEVE_ERROR_LIMIT when size more octets would pass the ceiling. */
+bool sieve_arena_room(const SieveArena *arena, size_t size, GError **error);
+
+/* A text with the characters of a C string; borrowed. */
+static inline SieveText
+sieve_text(const char *string)
+{
+    return (SieveText){.bytes = string, .len = strlen(string)};
+}
+
+static inline bool
+sieve_text_equal(SieveText a, SieveText b)
+{
+    return a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0;
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SieveArena, sieve_arena_free)
+#endif

@@ -1,0 +1,84 @@
+/* sieve/tree.h - a script as a tree
+ *
+ *   parser.c makes SieveNodes with their arguments as written;
+ *   check.c finds the command of each and binds arguments to its definition;
+ *   eval.c walks what check.c has bound.
+ *
+ * All of it lives in the arena of its script.
+ */
+#ifndef LODGE_SIEVE_TREE_H
+#define LODGE_SIEVE_TREE_H
+
+#include "lodge.h"
+#include "sieve/arena.h"
+
+typedef struct SieveCommand SieveCommand; /* extension.h */
+typedef struct SieveTag SieveTag;
+typedef struct SieveMatcher SieveMatcher; /* match.h */
+typedef struct SievePattern SievePattern;
+
+/* A piece of a string with variables (RFC 5229 section 3). */
+typedef struct {
+    enum { SIEVE_PIECE_TEXT, SIEVE_PIECE_VARIABLE, SIEVE_PIECE_MATCH } kind;
+    SieveText text;  /* the text, or the name in lower case, with its namespace: "global.x" */
+    unsigned number; /* of a match variable */
+} SievePiece;
+
+/* A string of the script, escapes and encoded characters resolved. */
+typedef struct {
+    SieveText text; /* as written; the value when there are no pieces */
+    SievePiece *pieces;
+    size_t piece_count; /* 0: constant */
+    unsigned line, column;
+} SieveString;
+
+typedef enum { SIEVE_NUMBER, SIEVE_STRINGS, SIEVE_TAG } SieveArgumentKind;
+
+typedef struct {
+    SieveArgumentKind kind;
+    unsigned line, column;
+    guint64 number;
+    SieveString *strings; /* one or more; a single string is a list of one */
+    size_t string_count;
+    bool is_list;  /* written with brackets */
+    SieveText tag; /* without its colon, as written */
+} SieveArgument;
+
+/* A tag found on a command, with its argument. */
+typedef struct {
+    const SieveTag *tag;
+    const SieveArgument *value; /* NULL: it takes none */
+    unsigned line, column;
+} SieveBoundTag;
+
+enum { SIEVE_MAX_POSITIONAL = 5 };
+
+/* A command or a test. */
+typedef struct SieveNode {
+    SieveText name; /* as written */
+    unsigned line, column;
+    SieveArgument *arguments; /* as written, tags included */
+    size_t argument_count;
+    struct SieveNode **tests; /* test list, or one test */
+    size_t test_count;
+    bool is_test_list;       /* written with parentheses */
+    struct SieveNode *block; /* first command; NULL when empty */
+    bool has_block;
+    struct SieveNode *next; /* next command of the same block */
+
+    /* set by check.c */
+    const SieveCommand *command;
+    const SieveArgument
+        *values[SIEVE_MAX_POSITIONAL]; /* in the order of the signature; NULL: omitted */
+    SieveBoundTag *tags;
+    size_t tag_count;
+    const SieveMatcher *matcher; /* of commands with SIEVE_TAKES_MATCH */
+    SievePattern *
+        *patterns; /* of constant keys, made ready; NULL: at least one key is no constant */
+    void *data;    /* what the command's own check() keeps; in the arena */
+} SieveNode;
+
+/* The tag of that name on node; NULL: not given. Name without colon, lower case. */
+const SieveBoundTag *sieve_node_tag(const SieveNode *node, const char *name);
+
+#endif
