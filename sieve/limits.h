@@ -46,6 +46,11 @@ enum {
     SIEVE_MAX_MIME_PARTS = 1000,
     /* Octets of one decoded body part that are looked at. */
     SIEVE_MAX_BODY_TEXT = 16 * 1024 * 1024,
+    /* Octets of the parameters of one Content-Type that are read: a file name takes some hundred.
+     */
+    SIEVE_MAX_PARAMETERS = 8 * 1024,
+    /* Octets in all of the messages that replace, enclose and filter make in one run. */
+    SIEVE_MAX_EDITED = 256 * 1024 * 1024,
     /* PCRE2: steps of one match and its backtracking depth. No input is exponential. */
     SIEVE_MAX_REGEX_MATCH = 1000 * 1000,
     SIEVE_MAX_REGEX_DEPTH = 10 * 1000,

@@ -12,6 +12,8 @@
 #include "sieve/message.h"
 #include "sieve/tree.h"
 
+typedef struct SieveCheck SieveCheck; /* check.h */
+
 const SieveInput *sieve_run_input(const SieveRun *run);
 const SieveHost *sieve_run_host(const SieveRun *run);
 const SieveSettings *sieve_run_settings(const SieveRun *run);
@@ -50,6 +52,11 @@ bool sieve_run_tag_text(SieveRun *run, const SieveNode *node, const char *tag, S
 SieveText sieve_variable_get(SieveRun *run, SieveText name);
 /* Cuts at variables_max_size, on a UTF-8 boundary. */
 void sieve_variable_set(SieveRun *run, SieveText name, SieveText value);
+/* The modifiers among the tags of node (RFC 5229 section 4.1), applied to value by precedence: for
+ * set and extracttext. */
+SieveText sieve_variable_modify(SieveRun *run, const SieveNode *node, SieveText value);
+/* For check(): a constant that "set" may name; its lower-case form. Complains if it is not. */
+bool sieve_variable_check_name(SieveCheck *check, const SieveString *string, SieveText *name_out);
 /* ${0}, ${1}, ...: of the last successful match, if the script requires "variables". */
 void sieve_match_variables_set(SieveRun *run, const SieveText *values, size_t count);
 
@@ -114,11 +121,36 @@ void sieve_run_set_flow(SieveRun *run, SieveFlow flow);
 bool sieve_run_include(SieveRun *run, SieveScript *script, bool once, GError **error);
 bool sieve_run_was_included(const SieveRun *run, const SieveScript *script);
 
-/* ---- the current MIME part: ext_mime.c ----------------------------------- */
+/* ---- parts of the message (RFC 5703): ext_mime.c ------------------------- */
 
-/* NULL outside of foreverypart. */
-typedef struct SievePart SievePart; /* mime.h */
-SievePart *sieve_run_part(const SieveRun *run);
-void sieve_run_set_part(SieveRun *run, SievePart *part);
+typedef struct SieveMime SieveMime; /* mime.h */
+typedef struct SievePart SievePart;
+typedef struct SieveLoop SieveLoop;
+
+/* What ext_mime.c keeps for a run; zeroed at its start. */
+typedef struct {
+    SieveMime *mime; /* the parts of the message as it was at that edition */
+    const SieveEdition *edition;
+    SieveLoop *loop;           /* the innermost foreverypart */
+    const SieveNode *breaking; /* the foreverypart that break ends */
+    bool is_enclosed;
+    const SieveEdition *before_enclose; /* what redirect sends all the same (RFC 5703 section 6) */
+    guint64 edited;                     /* octets of messages made by replace, enclose and filter */
+} SieveRunMime;
+SieveRunMime *sieve_run_mime_state(SieveRun *run); /* run.c */
+
+SieveMime *sieve_run_mime(SieveRun *run); /* of the message with its edits so far */
+SievePart *sieve_run_part(SieveRun *run); /* the current one; NULL outside of foreverypart */
+/* The edition that an action of this kind captures. */
+const SieveEdition *sieve_run_edition(SieveRun *run, SieveActionKind kind);
+
+/* The headers that header, address or exists is about: the message's, or with :mime that of
+ * the current part, and with :anychild those of its children too. False: a limit. */
+bool sieve_run_headers(SieveRun *run, const SieveNode *node, SieveMessage *const **headers_out,
+                       size_t *count_out, GError **error);
+/* What "header" compares of a field: its value, or what :type, :subtype, :contenttype or
+ * :param asks for, which may be nothing at all. */
+const SieveText *sieve_run_field_values(SieveRun *run, const SieveNode *node, SieveMessage *message,
+                                        SieveField *field, size_t *count_out);
 
 #endif
