@@ -40,6 +40,8 @@ SieveText sieve_field_value(SieveMessage *message, SieveField *field);    /* and
 
 /* The body, in LF form. Valid for the life of the message or to the next replacement. */
 SieveText sieve_message_body(SieveMessage *message);
+/* False: the header ends with the message, without a blank line (RFC 5173 section 4). */
+bool sieve_message_has_body(SieveMessage *message);
 
 /* ---- edits --------------------------------------------------------------- */
 
