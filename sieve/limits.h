@@ -55,6 +55,14 @@ enum {
     SIEVE_MAX_REGEX_MATCH = 1000 * 1000,
     SIEVE_MAX_REGEX_DEPTH = 10 * 1000,
     SIEVE_MAX_REGEX_LENGTH = 4096, /* octets of a pattern */
+    /* Characters of a :matches key between two "*", where one of them is "?": the time to find
+     * them grows with their number. */
+    SIEVE_MAX_WILD_SEGMENT = 4096,
+    /* Header fields that tests see: real messages have 50, hostile ones as many as fit. */
+    SIEVE_MAX_FIELDS = 50 * 1000,
+    /* Octets of one field that are looked at: 100,000 addresses need 3 MiB. */
+    SIEVE_MAX_FIELD_TEXT = 4 * 1024 * 1024,
+    SIEVE_MAX_ADDRESSES = 200 * 1000, /* of one field */
 };
 
 #endif
