@@ -219,10 +219,11 @@ typedef struct SieveAction {
     char *reason;
 
     /* vacation */
-    char *to;      /* whom to answer: an address */
-    char *from;    /* :from, NULL: from the user; notify has one as well */
-    char *subject; /* ready, after templates */
-    char *handle;  /* key of the memory: :handle, or made of the arguments */
+    char *to;        /* whom to answer: an address */
+    char *to_header; /* the same for To, with its name: a mailbox of RFC 5322 in UTF-8 */
+    char *from;      /* :from, NULL: from the user; notify has one as well */
+    char *subject;   /* ready, after templates */
+    char *handle;    /* key of the memory: :handle, or made of the arguments */
     guint64 seconds;
     bool mime;
     char *in_reply_to; /* Message-ID of the original; NULL */
@@ -233,6 +234,11 @@ typedef struct SieveAction {
     char *method; /* URI */
     char *importance;
     char **options;
+    /* notify by mailto, out of the URI (RFC 5436); subject is as for vacation */
+    char **notify_to; /* addresses */
+    char **notify_cc;
+    char **fields; /* name, value, name, value, ... */
+    char *body;
 
     SieveFcc fcc;
 
