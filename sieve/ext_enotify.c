@@ -6,7 +6,7 @@
  * compiler; one of another scheme is only a warning there, and an error when the command
  * is reached (RFC 5435 section 3.2), because scripts ask valid_notify_method first.
  */
-#include "sieve/extension.h"
+#include "sieve/extensions.h"
 #include "sieve/fcc.h"
 #include "sieve/mailto.h"
 #include "sieve/reply.h"

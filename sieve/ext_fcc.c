@@ -6,7 +6,7 @@
  */
 #include "sieve/fcc.h"
 
-#include "sieve/extension.h"
+#include "sieve/extensions.h"
 
 void
 sieve_fcc_check(SieveCheck *check, const SieveNode *node)

@@ -6,7 +6,7 @@
  */
 #include "sieve/dsn.h"
 
-#include "sieve/extension.h"
+#include "sieve/extensions.h"
 #include "sieve/reply.h"
 
 /* ---- redirect-dsn -------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * That neither goes with vacation, nor with another of its kind, is seen to by
  * sieve_action_add().
  */
-#include "sieve/extension.h"
+#include "sieve/extensions.h"
 #include "sieve/reply.h"
 
 static bool

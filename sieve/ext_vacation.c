@@ -11,7 +11,7 @@
  * before variables: a subject with "${1}" in it is one response, not one for each mail
  * (RFC 5230 section 4.2).
  */
-#include "sieve/extension.h"
+#include "sieve/extensions.h"
 #include "sieve/fcc.h"
 #include "sieve/reply.h"
 

@@ -30,8 +30,22 @@ static const SieveExtension refused[] = {
 };
 
 const SieveExtension *const sieve_extensions[] = {
-    &encoded_character, &refused[0], &refused[1], &refused[2],
-    &refused[3],        &refused[4], &refused[5], NULL,
+    &encoded_character,
+    &refused[0],
+    &refused[1],
+    &refused[2],
+    &refused[3],
+    &refused[4],
+    &refused[5],
+    &sieve_ext_enotify,
+    &sieve_ext_envelope_dsn,
+    &sieve_ext_ereject,
+    &sieve_ext_fcc,
+    &sieve_ext_redirect_dsn,
+    &sieve_ext_reject,
+    &sieve_ext_vacation,
+    &sieve_ext_vacation_seconds,
+    NULL,
 };
 
 const SieveExtension *
