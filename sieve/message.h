@@ -9,16 +9,21 @@
 #define LODGE_SIEVE_MESSAGE_H
 
 #include "lodge.h"
+#include "sieve/address.h"
 #include "sieve/arena.h"
+#include "sieve/words.h"
 
 typedef struct SieveMessage SieveMessage;
 
 typedef struct SieveField {
     SieveText name; /* as written; bytes[len] need not be NUL */
     SieveText raw;  /* after the colon up to the line's end, folded as in the message */
-    /* private: use sieve_field_value() and sieve_field_unfolded() */
+    /* private: use sieve_field_value(), sieve_field_unfolded() and sieve_field_addresses() */
     SieveText unfolded, decoded;
     SieveText source; /* the whole field with its last LF, for writing it again */
+    const SieveAddress *addresses;
+    size_t address_count;
+    guint hash; /* of the name, without regard to case */
 } SieveField;
 
 /* Borrows bytes; allocates from arena. */
@@ -38,7 +43,12 @@ SieveField *sieve_message_next_field(SieveMessage *message, SieveText name, size
 SieveText sieve_field_unfolded(SieveMessage *message, SieveField *field); /* blanks trimmed */
 SieveText sieve_field_value(SieveMessage *message, SieveField *field);    /* and decoded */
 
-/* The body, in LF form. Valid for the life of the message or to the next replacement. */
+/* Every address of the field, parsed once; *count_out of them. */
+const SieveAddress *sieve_field_addresses(SieveMessage *message, SieveField *field,
+                                          size_t *count_out);
+
+/* The body, in LF form; bytes[len] need not be NUL. Valid for the life of the message or to the
+ * next replacement. */
 SieveText sieve_message_body(SieveMessage *message);
 /* False: the header ends with the message, without a blank line (RFC 5173 section 4). */
 bool sieve_message_has_body(SieveMessage *message);
@@ -56,9 +66,5 @@ void sieve_message_replace(SieveMessage *message, GBytes *bytes);
 /* NULL while nothing was edited; else the message as it is now. The same pointer until
  * the next edit. Belongs to the arena. */
 const SieveEdition *sieve_message_edition(SieveMessage *message);
-
-/* RFC 2047 words in text decoded to UTF-8; text itself where there are none. What is no
- * UTF-8 in the end is read as ISO 8859-1, so that values are always UTF-8. */
-SieveText sieve_decode_words(SieveArena *arena, SieveText text);
 
 #endif
