@@ -52,7 +52,7 @@ bool sieve_part_content(SievePart *part, SieveText *content_out, bool *is_sound_
 /* As a reader sees it: HTML without its markup and with entities resolved. */
 bool sieve_part_text(SievePart *part, SieveText *text_out, GError **error);
 
-/* ---- structured fields (RFC 2045 section 5.1, RFC 2183) ------------------- */
+/* ---- structured fields (RFC 2045 section 5.1, RFC 2183): mime_decode.c ---- */
 
 /* "Text/Plain; charset=x" gives "text" and "plain", lower case; a field without slash (a
  * Content-Disposition) an empty subtype. False: it does not begin with a token. */
@@ -60,6 +60,12 @@ bool sieve_mime_type_parse(SieveArena *arena, SieveText field, SieveText *type_o
                            SieveText *subtype_out);
 /* The parameter of that name, RFC 2231 and RFC 2047 decoded to UTF-8; false: absent. */
 bool sieve_mime_parameter(SieveArena *arena, SieveText field, SieveText name, SieveText *value_out);
+
+/* Undoes a transfer encoding ("" is 7bit), and of text the charset ("" is us-ascii): see
+ * sieve_part_content(). */
+bool sieve_mime_decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_text,
+                       SieveText charset, SieveText *content_out, bool *is_sound_out,
+                       GError **error);
 
 /* ---- for replace and enclose ---------------------------------------------- */
 

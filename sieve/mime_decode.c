@@ -1,0 +1,365 @@
+/* sieve/mime_decode.c - what MIME headers say and contents mean; see mime.h
+ *
+ * All by GMime: parameters (RFC 2231, and RFC 2047 where it should not be), transfer encodings
+ * (RFC 2045 section 6, uuencode too) and charsets. The rest is tolerance: an unknown encoding
+ * leaves the content as it is, and what is not valid in its charset becomes U+FFFD, or,
+ * for UTF-8 and us-ascii, is read as ISO 8859-1, as in header fields.
+ */
+#include "sieve/mime.h"
+
+#include <gmime/gmime.h>
+
+#include "sieve/limits.h"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GMimeParamList, g_object_unref)
+
+/* GMime's tables, once a process. */
+static void
+start_gmime(void)
+{
+    static gsize is_started;
+
+    if (g_once_init_enter(&is_started)) {
+        g_mime_init();
+        g_once_init_leave(&is_started, 1);
+    }
+}
+
+/* ---- structured fields --------------------------------------------------- */
+
+/* RFC 2045 section 5.1: what a token may be made of. */
+static bool
+is_token_char(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
+}
+
+/* Behind blanks and comments (RFC 822). */
+static const char *
+skip_blanks(const char *p, const char *end)
+{
+    unsigned depth = 0;
+
+    for (; p < end; p++) {
+        if (*p == '(')
+            depth++;
+        else if (*p == ')' && depth > 0)
+            depth--;
+        else if (*p == '\\' && depth > 0 && p + 1 < end)
+            p++;
+        else if (depth == 0 && strchr(" \t\r\n", *p) == NULL)
+            break;
+    }
+    return p;
+}
+
+static SieveText
+lower_token(SieveArena *arena, const char **p_inout, const char *end)
+{
+    const char *start = *p_inout;
+
+    while (*p_inout < end && is_token_char(**p_inout))
+        (*p_inout)++;
+
+    SieveText token = sieve_arena_text(arena, start, (size_t)(*p_inout - start));
+    char *bytes = (char *)token.bytes;
+
+    for (size_t i = 0; i < token.len; i++)
+        bytes[i] = g_ascii_tolower(bytes[i]);
+    return token;
+}
+
+bool
+sieve_mime_type_parse(SieveArena *arena, SieveText field, SieveText *type_out,
+                      SieveText *subtype_out)
+{
+    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end);
+    SieveText type = lower_token(arena, &p, end), subtype = sieve_text("");
+
+    if (type.len == 0)
+        return false;
+    p = skip_blanks(p, end);
+    if (p < end && *p == '/') {
+        p = skip_blanks(p + 1, end);
+        subtype = lower_token(arena, &p, end);
+    }
+    *type_out = type;
+    *subtype_out = subtype;
+    return true;
+}
+
+/* What follows the first semicolon, as a C string; NULL when there is none. */
+static char *
+parameters_of(SieveText field)
+{
+    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end);
+
+    while (p < end && *p != ';')
+        p = skip_blanks(p + 1, end);
+    if (p >= end)
+        return NULL;
+
+    char *text = g_strndup(p + 1, MIN((size_t)(end - p) - 1, SIEVE_MAX_PARAMETERS));
+
+    return text;
+}
+
+bool
+sieve_mime_parameter(SieveArena *arena, SieveText field, SieveText name, SieveText *value_out)
+{
+    g_autofree char *text = parameters_of(field);
+
+    if (text == NULL)
+        return false;
+    start_gmime();
+
+    g_autofree char *wanted = g_strndup(name.bytes, name.len);
+    g_autoptr(GMimeParamList) list = g_mime_param_list_parse(NULL, text);
+    GMimeParam *param = list == NULL ? NULL : g_mime_param_list_get_parameter(list, wanted);
+
+    if (param == NULL || g_mime_param_get_value(param) == NULL)
+        return false;
+    *value_out = sieve_text(sieve_arena_strdup(arena, g_mime_param_get_value(param)));
+    return true;
+}
+
+/* ---- transfer encodings -------------------------------------------------- */
+
+/* Sets *encoding_out; false: it is unknown. */
+static bool
+encoding_find(SieveText field, GMimeContentEncoding *encoding_out)
+{
+    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end), *start = p;
+
+    while (p < end && is_token_char(*p))
+        p++;
+
+    g_autofree char *name = g_strndup(start, (size_t)(p - start));
+
+    *encoding_out = g_mime_content_encoding_from_string(name);
+    return *encoding_out != GMIME_CONTENT_ENCODING_DEFAULT || *name == '\0';
+}
+
+static bool
+is_identity(GMimeContentEncoding encoding)
+{
+    return encoding != GMIME_CONTENT_ENCODING_BASE64 &&
+           encoding != GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE &&
+           encoding != GMIME_CONTENT_ENCODING_UUENCODE;
+}
+
+static SieveText
+undo_encoding(SieveArena *arena, GMimeContentEncoding encoding, SieveText raw)
+{
+    GMimeEncoding state;
+
+    g_mime_encoding_init_decode(&state, encoding);
+
+    char *decoded = sieve_arena_alloc(arena, g_mime_encoding_outlen(&state, raw.len) + 1);
+    size_t len = g_mime_encoding_step(&state, raw.bytes, raw.len, decoded);
+
+    len += g_mime_encoding_flush(&state, "", 0, decoded + len);
+    decoded[len] = '\0';
+    return (SieveText){.bytes = decoded, .len = len};
+}
+
+/* ---- charsets ------------------------------------------------------------ */
+
+/* CRLF to LF. */
+static void
+append_lines(GString *out, const char *bytes, size_t len)
+{
+    const char *end = bytes + len;
+
+    while (bytes < end) {
+        const char *cr = memchr(bytes, '\r', (size_t)(end - bytes));
+        size_t piece = (size_t)((cr == NULL ? end : cr) - bytes);
+
+        g_string_append_len(out, bytes, (gssize)piece);
+        bytes += piece;
+        if (cr == NULL)
+            break;
+        if (bytes + 1 == end || bytes[1] != '\n')
+            g_string_append_c(out, '\r');
+        bytes++;
+    }
+}
+
+/* Text that claims to be UTF-8, or nothing. */
+static bool
+append_utf8(GString *out, SieveText text)
+{
+    const char *p = text.bytes, *end = text.bytes + text.len, *valid_end;
+    bool is_sound = true;
+
+    while (p < end && out->len < SIEVE_MAX_BODY_TEXT) {
+        (void)g_utf8_validate(p, end - p, &valid_end);
+        append_lines(out, p, (size_t)(valid_end - p));
+        p = valid_end;
+        if (p == end)
+            break;
+        is_sound = is_sound && *p == '\0';
+        if (*p == '\0')
+            g_string_append_c(out, '\0');
+        else
+            g_string_append_unichar(out, (unsigned char)*p);
+        p++;
+    }
+    return is_sound;
+}
+
+static bool
+append_converted(GString *out, SieveText text, iconv_t converter)
+{
+    char *in = (char *)text.bytes, buffer[4096];
+    size_t in_left = text.len;
+    bool is_sound = true;
+
+    while (out->len < SIEVE_MAX_BODY_TEXT) {
+        char *to = buffer;
+        size_t to_left = sizeof buffer;
+        /* The last call, without input, ends the shift state. */
+        size_t done = iconv(converter, in_left == 0 ? NULL : &in, &in_left, &to, &to_left);
+        bool is_stuck = done == (size_t)-1 && errno != E2BIG;
+
+        append_lines(out, buffer, sizeof buffer - to_left);
+        if (is_stuck && in_left > 0) {
+            g_string_append(out, "\xEF\xBF\xBD");
+            in++;
+            in_left--;
+            is_sound = false;
+        } else if (done != (size_t)-1 && to_left == sizeof buffer && in_left == 0) {
+            break;
+        }
+    }
+    return is_sound;
+}
+
+static bool
+is_utf8_name(const char *charset)
+{
+    return *charset == '\0' || g_ascii_strcasecmp(charset, "utf-8") == 0 ||
+           g_ascii_strcasecmp(charset, "us-ascii") == 0 || g_ascii_strcasecmp(charset, "utf8") == 0;
+}
+
+/* Nothing to do for most text: it is returned as it is. */
+static bool
+is_ready(SieveText text)
+{
+    return memchr(text.bytes, '\r', text.len) == NULL &&
+           g_utf8_validate(text.bytes, (gssize)text.len, NULL);
+}
+
+/* Appends text as UTF-8 with LF; false: charset is unknown or text not valid in it. */
+static bool
+append_text(GString *out, SieveText text, const char *charset)
+{
+    iconv_t converter = is_utf8_name(charset) ? (iconv_t)-1 : g_mime_iconv_open("utf-8", charset);
+
+    if (converter == (iconv_t)-1) {
+        bool is_sound = append_utf8(out, text);
+
+        return is_sound && is_utf8_name(charset);
+    }
+
+    bool is_sound = append_converted(out, text, converter);
+
+    (void)g_mime_iconv_close(converter); /* it was open */
+    return is_sound;
+}
+
+static SieveText
+cut(SieveText text, bool is_text)
+{
+    if (text.len <= SIEVE_MAX_BODY_TEXT)
+        return text;
+    text.len = SIEVE_MAX_BODY_TEXT;
+    while (is_text && text.len > 0 && ((unsigned char)text.bytes[text.len] & 0xc0) == 0x80)
+        text.len--;
+    return text;
+}
+
+bool
+sieve_mime_decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_text,
+                  SieveText charset, SieveText *content_out, bool *is_sound_out, GError **error)
+{
+    GMimeContentEncoding transfer;
+    bool is_sound = encoding_find(encoding, &transfer);
+    SieveText content = raw;
+
+    /* No encoding makes more than it has of its input but for the odd line end. */
+    content.len = MIN(content.len, (size_t)SIEVE_MAX_BODY_TEXT * 2);
+    if (!is_identity(transfer)) {
+        if (!sieve_arena_room(arena, content.len + 1024, error))
+            return false;
+        content = undo_encoding(arena, transfer, content);
+    }
+    content = cut(content, is_text);
+    if (is_text) {
+        g_autofree char *charset_name = g_strndup(charset.bytes, charset.len);
+
+        if (!is_utf8_name(charset_name) || !is_ready(content)) {
+            g_autoptr(GString) text = g_string_sized_new(content.len + content.len / 8);
+
+            start_gmime();
+            is_sound = append_text(text, content, charset_name) && is_sound;
+            if (!sieve_arena_room(arena, text->len, error))
+                return false;
+            content = cut(sieve_arena_text(arena, text->str, text->len), true);
+        }
+    }
+    *content_out = content;
+    *is_sound_out = is_sound;
+    return true;
+}
+
+/* ---- writing ------------------------------------------------------------- */
+
+enum { LONGEST_LINE = 998 }; /* RFC 5322 section 2.1.1 */
+
+/* The encoding in which text can stand in any multipart. */
+static GMimeContentEncoding
+encoding_for(SieveText text)
+{
+    bool is_plain = true;
+    const char *end = text.bytes + text.len;
+
+    for (const char *line = text.bytes; line < end;) {
+        const char *line_end = memchr(line, '\n', (size_t)(end - line));
+
+        if (line_end == NULL)
+            line_end = end;
+        if (line_end - line >= 2 && line[0] == '-' && line[1] == '-')
+            return GMIME_CONTENT_ENCODING_BASE64;
+        is_plain = is_plain && line_end - line <= LONGEST_LINE;
+        for (const char *p = line; p < line_end && is_plain; p++)
+            is_plain = (unsigned char)*p < 0x7f && *p != '\0' && *p != '\r';
+        line = line_end + 1;
+    }
+    return is_plain ? GMIME_CONTENT_ENCODING_7BIT : GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
+}
+
+GString *
+sieve_mime_text_entity(SieveText text)
+{
+    GMimeContentEncoding encoding = encoding_for(text);
+    GString *entity = g_string_new("Content-Type: text/plain; charset=utf-8\n");
+
+    g_string_append_printf(entity, "Content-Transfer-Encoding: %s\n\n",
+                           g_mime_content_encoding_to_string(encoding));
+    if (encoding == GMIME_CONTENT_ENCODING_7BIT) {
+        g_string_append_len(entity, text.bytes, (gssize)text.len);
+        return entity;
+    }
+
+    GMimeEncoding state;
+
+    g_mime_encoding_init_encode(&state, encoding);
+
+    g_autofree char *encoded = g_malloc(g_mime_encoding_outlen(&state, text.len) + 1);
+    size_t len = g_mime_encoding_step(&state, text.bytes, text.len, encoded);
+
+    len += g_mime_encoding_flush(&state, "", 0, encoded + len);
+    g_string_append_len(entity, encoded, (gssize)len);
+    return entity;
+}
