@@ -16,6 +16,7 @@ typedef enum { DELIVERED_TO_ALWAYS, DELIVERED_TO_SINGLE, DELIVERED_TO_NEVER } De
 typedef enum { DETAIL_FOLDER_NO, DETAIL_FOLDER_EXISTING, DETAIL_FOLDER_CREATE } DetailFolder;
 typedef enum { COMPRESS_NO, COMPRESS_GZIP } Compress;
 typedef enum { DURABILITY_FULL, DURABILITY_NONE } Durability;
+typedef enum { SUBMISSION_TLS_NO, SUBMISSION_TLS_TRY, SUBMISSION_TLS_YES } SubmissionTls;
 typedef enum { LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_STDERR } LogTarget;
 typedef enum { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON } LogFormat;
 
@@ -65,6 +66,23 @@ typedef struct LdaConfig {
         guint64 transaction_timeout;
         guint64 drain_timeout;
     } lmtp;
+    struct {
+        char *postmaster_address;
+        char *redirect_envelope_from; /* how these two are written: outgoing.h */
+        char *notify_envelope_from;
+        bool vacation_send_from_recipient;
+        char *srs_domain;
+        char *srs_secrets; /* path */
+    } sieve;
+    struct {
+        char *url;
+        int tls; /* SubmissionTls */
+        char *ca_file;
+        char *user;
+        char *password_file;
+        guint64 timeout;
+        char *sendmail; /* "": SMTP to url */
+    } submission;
     struct {
         int target; /* LogTarget */
         char *path;

@@ -99,6 +99,33 @@ static const ConfigSetting settings[] = {
     SECONDS(lmtp, drain_timeout, "30s", 0, 3600,
             "How long to wait for deliveries in progress when lodged is stopped."),
 
+    TEXT(sieve, postmaster_address, "",
+         "From of rejections and notices; empty: postmaster at the name of this host."),
+    NAME(sieve, redirect_envelope_from, "sender",
+         "Envelope sender of redirected mail: sender, recipient, orig_recipient, user_email, "
+         "postmaster, srs, <an@address> or <>. A null sender stays null."),
+    NAME(sieve, notify_envelope_from, "sender",
+         "Envelope sender of notifications by mail, in the same words but srs."),
+    YES_NO(sieve, vacation_send_from_recipient, "no",
+           "Send vacation replies from the recipient's address, not from the null sender, which is "
+           "how RFC 5230 wants it."),
+    TEXT(sieve, srs_domain, "",
+         "Domain of senders rewritten by srs; empty: the name of this host. Mail to it must come "
+         "back here."),
+    PATH(sieve, srs_secrets, LODGE_SYSCONFDIR "/srs.secret",
+         "File with a secret a line for srs: the first signs, all are accepted."),
+
+    NAME(submission, url, "smtp://127.0.0.1:25",
+         "MTA that takes what Sieve scripts send: smtp://HOST:PORT or smtps://HOST:PORT."),
+    WORD(submission, tls, "no, try, yes", "no",
+         "STARTTLS: no; try, without looking at the certificate; yes, with a valid certificate."),
+    TEXT(submission, ca_file, "", "File with the certificates to trust; empty: the system's."),
+    TEXT(submission, user, "", "Name to log in with; empty: no login."),
+    TEXT(submission, password_file, "", "File whose first line is the password."),
+    SECONDS(submission, timeout, "30s", 1, 600, "How long to wait for the MTA at each step."),
+    TEXT(submission, sendmail, "",
+         "Program to send with instead, such as /usr/sbin/sendmail; empty: send to url."),
+
     WORD(log, target, "file, syslog, stderr", "file", "Where the log goes."),
     PATH(log, path, "/var/log/lodge/deliver.log", "File of the log."),
     WORD(log, format, "logfmt, json", "logfmt", "logfmt is key=value; json one object a line."),
