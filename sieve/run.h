@@ -77,6 +77,7 @@ typedef struct {
     const SieveText *keys;
     guint64 count;
     bool matched;
+    bool no_variables; /* set it behind begin: match variables stay (RFC 5173 section 6) */
 } SieveMatching;
 
 bool sieve_matching_begin(SieveRun *run, const SieveNode *node, const SieveArgument *keys,
@@ -121,7 +122,7 @@ void sieve_run_set_flow(SieveRun *run, SieveFlow flow);
 bool sieve_run_include(SieveRun *run, SieveScript *script, bool once, GError **error);
 bool sieve_run_was_included(const SieveRun *run, const SieveScript *script);
 
-/* ---- parts of the message (RFC 5703): ext_mime.c ------------------------- */
+/* ---- parts of the message (RFC 5703): ext_mime.c, ext_foreverypart.c ------ */
 
 typedef struct SieveMime SieveMime; /* mime.h */
 typedef struct SievePart SievePart;
