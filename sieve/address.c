@@ -627,6 +627,22 @@ sieve_path_parse(SieveArena *arena, SieveText text, SieveAddress *address_out)
     return ok;
 }
 
+bool
+sieve_address_detail(SieveArena *arena, SieveText local_part, const char *delimiters,
+                     SieveText *user_out, SieveText *detail_out)
+{
+    for (size_t i = 1; i < local_part.len; i++) {
+        if (local_part.bytes[i] != '\0' && strchr(delimiters, local_part.bytes[i]) != NULL) {
+            *user_out = sieve_arena_text(arena, local_part.bytes, i);
+            *detail_out =
+                (SieveText){.bytes = local_part.bytes + i + 1, .len = local_part.len - i - 1};
+            return true;
+        }
+    }
+    *user_out = local_part;
+    return false;
+}
+
 /* RFC 5322 section 3.2.3, and RFC 6532 for UTF-8. */
 static bool
 is_dot_atom(SieveText text)

@@ -28,6 +28,12 @@ bool sieve_address_parse(SieveArena *arena, SieveText text, SieveAddress *addres
  * path (all parts ""). False: broken. */
 bool sieve_path_parse(SieveArena *arena, SieveText text, SieveAddress *address_out);
 
+/* RFC 5233: what is before and behind the first of the delimiters (each character is one). False:
+ * there is no detail, user is all of local_part. As Postfix, a delimiter at the very start
+ * is none. */
+bool sieve_address_detail(SieveArena *arena, SieveText local_part, const char *delimiters,
+                          SieveText *user_out, SieveText *detail_out);
+
 /* local_part ready to be written in a message or in SMTP: quoted where it must be. */
 char *sieve_address_format(const SieveAddress *address);
 

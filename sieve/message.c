@@ -19,6 +19,7 @@ struct SieveMessage {
     bool is_part;
     bool is_replaced;
     bool is_edited;
+    unsigned edits;
 
     /* set by split() */
     GPtrArray *fields; /* of SieveField; NULL: not split yet */
@@ -279,6 +280,16 @@ sieve_message_has_body(SieveMessage *message)
 }
 
 /* ---- edits -------------------------------------------------------------------- */
+
+bool
+sieve_message_count_edit(SieveMessage *message, GError **error)
+{
+    if (++message->edits <= SIEVE_MAX_HEADER_EDITS)
+        return true;
+    g_set_error(error, SIEVE_ERROR, SIEVE_ERROR_LIMIT, "more than %d edits of the header",
+                SIEVE_MAX_HEADER_EDITS);
+    return false;
+}
 
 static void
 was_edited(SieveMessage *message)

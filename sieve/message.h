@@ -55,6 +55,9 @@ bool sieve_message_has_body(SieveMessage *message);
 
 /* ---- edits --------------------------------------------------------------- */
 
+/* To be asked before addheader and deleteheader: SIEVE_ERROR_LIMIT past SIEVE_MAX_HEADER_EDITS. */
+bool sieve_message_count_edit(SieveMessage *message, GError **error);
+
 /* Adds a field at the top, or at the end of the header. value is UTF-8, unencoded, without
  * line ends; it is encoded (RFC 2047) and folded. */
 void sieve_message_add_field(SieveMessage *message, SieveText name, SieveText value, bool last);
