@@ -100,6 +100,8 @@ int ctl_map_show(CtlContext *ctl, int argc, char **argv);
 int ctl_map_set(CtlContext *ctl, int argc, char **argv);
 int ctl_map_remove(CtlContext *ctl, int argc, char **argv);
 int ctl_map_resolve(CtlContext *ctl, int argc, char **argv);
+int ctl_srs_forward(CtlContext *ctl, int argc, char **argv);
+int ctl_srs_reverse(CtlContext *ctl, int argc, char **argv);
 int ctl_user_password(CtlContext *ctl, int argc, char **argv);
 
 #endif

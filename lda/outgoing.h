@@ -15,6 +15,12 @@
 #include "lda/config.h"
 #include "sieve/sieve.h"
 
+#define OUTGOING_ERROR outgoing_error_quark()
+GQuark outgoing_error_quark(void);
+typedef enum {
+    OUTGOING_ERROR_SETTING, /* a setting that is needed cannot be used */
+} OutgoingError;
+
 typedef struct {
     char *from;    /* envelope sender; "" is the null sender */
     char **to;     /* envelope recipients; one or more */
@@ -29,6 +35,7 @@ typedef struct {
 typedef struct {
     const LdaConfig *config;
     const SieveInput *input; /* the message and its envelope */
+    const char *user_email;  /* the user's own address; NULL or "": the final recipient */
     const char *hostname;
     const char *transaction_id; /* in Message-IDs */
     gint64 now_us;
@@ -41,6 +48,11 @@ OutgoingMail *outgoing_compose(const OutgoingContext *context, const SieveAction
                                char **suppressed_out, GError **error);
 
 /* The copy of a vacation or notification that fcc files (RFC 8580): the same bytes. */
+
+/* What [sieve] redirect_envelope_from and notify_envelope_from may hold: sender, recipient,
+ * orig_recipient, user_email, postmaster, srs (for redirect only), an address in angle brackets,
+ * or "<>". Blanks around are ignored. True when text is one. */
+bool outgoing_is_path_setting(const char *text, bool srs);
 
 /* To the owner of a script that failed: what, where, and what happened to the mail. */
 OutgoingMail *outgoing_notice(const OutgoingContext *context, const char *script, const char *text);

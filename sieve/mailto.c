@@ -117,6 +117,8 @@ add_addresses(Parse *parse, GPtrArray *list, SieveText encoded)
 /* Fields of the notification that its URI has no say in: RFC 5436 section 2.7, what our own
  * encoding of the body needs, and what would make other programs send or hide something. */
 static const char *const ignored[] = {
+    "in-reply-to",
+    "references",
     "from",
     "sender",
     "date",
