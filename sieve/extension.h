@@ -78,6 +78,27 @@ typedef struct SieveExtension {
         refusal; /* not NULL: require is an error with this text ("... is called imap4flags now") */
 } SieveExtension;
 
+/* A row of the dictionary of all names: a command (or test) or a tag, and whose it is. */
+typedef struct {
+    const char *name;
+    const SieveCommand *command; /* or NULL, then: */
+    const SieveTag *tag;
+    unsigned extension; /* index in sieve_extensions */
+} SieveName;
+
+/* The rows of that name, without regard to case: *count_out of them. */
+const SieveName *sieve_command_names(SieveText name, size_t *count_out);
+const SieveName *sieve_tag_names(SieveText name, size_t *count_out);
+/* All rows, for looking for a near name. */
+const SieveName *sieve_all_command_names(size_t *count_out);
+const SieveName *sieve_all_tag_names(size_t *count_out);
+
+/* For the parser: whether any extension has a command, or a test, of that name; and whether what
+ * is so called takes a block, or is known to take no test. */
+bool sieve_command_exists(SieveText name, bool is_test);
+bool sieve_command_takes_block(SieveText name);
+bool sieve_command_takes_no_test(SieveText name, bool is_test);
+
 extern const SieveExtension *const sieve_extensions[]; /* NULL-terminated; the core first */
 
 /* By its name in require; NULL: unknown. "comparator-..." are extensions too. */

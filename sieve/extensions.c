@@ -94,3 +94,155 @@ sieve_extension_names(void)
     }
     return names;
 }
+
+/* ---- the dictionary ------------------------------------------------------ */
+
+enum { LONGEST_NAME = 64 };
+
+/* Sorted by name; made once, at the first compilation. */
+typedef struct {
+    SieveName *rows;
+    size_t count;
+} Dictionary;
+
+static Dictionary commands, tags;
+
+static int
+compare_rows(const void *a, const void *b)
+{
+    const SieveName *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+
+    return order != 0 ? order : (int)x->extension - (int)y->extension;
+}
+
+static void
+add_row(GArray *rows, SieveName row)
+{
+    g_array_append_val(rows, row);
+}
+
+static Dictionary
+take_rows(GArray *rows)
+{
+    Dictionary dictionary = {.count = rows->len};
+
+    qsort(rows->data, rows->len, sizeof(SieveName), compare_rows);
+    dictionary.rows = (SieveName *)(void *)g_array_free(rows, FALSE);
+    return dictionary;
+}
+
+static void
+make_dictionaries(void)
+{
+    static gsize is_made;
+
+    if (!g_once_init_enter(&is_made))
+        return;
+
+    GArray *command_rows = g_array_new(FALSE, FALSE, sizeof(SieveName));
+    GArray *tag_rows = g_array_new(FALSE, FALSE, sizeof(SieveName));
+
+    for (unsigned i = 0; sieve_extensions[i] != NULL; i++) {
+        const SieveExtension *extension = sieve_extensions[i];
+
+        for (const SieveCommand *c = extension->commands; c != NULL && c->name != NULL; c++)
+            add_row(command_rows, (SieveName){.name = c->name, .command = c, .extension = i});
+        for (const SieveTag *t = extension->tags; t != NULL && t->name != NULL; t++)
+            add_row(tag_rows, (SieveName){.name = t->name, .tag = t, .extension = i});
+    }
+    commands = take_rows(command_rows);
+    tags = take_rows(tag_rows);
+    g_once_init_leave(&is_made, 1);
+}
+
+static const SieveName *
+find_rows(const Dictionary *dictionary, SieveText name, size_t *count_out)
+{
+    char lower[LONGEST_NAME + 1];
+    size_t low = 0, high = dictionary->count;
+
+    *count_out = 0;
+    if (name.len > LONGEST_NAME)
+        return NULL;
+    for (size_t i = 0; i < name.len; i++)
+        lower[i] = g_ascii_tolower(name.bytes[i]);
+    lower[name.len] = '\0';
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (strcmp(dictionary->rows[middle].name, lower) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low + *count_out < dictionary->count &&
+           strcmp(dictionary->rows[low + *count_out].name, lower) == 0)
+        ++*count_out;
+    return dictionary->rows + low;
+}
+
+const SieveName *
+sieve_command_names(SieveText name, size_t *count_out)
+{
+    make_dictionaries();
+    return find_rows(&commands, name, count_out);
+}
+
+const SieveName *
+sieve_tag_names(SieveText name, size_t *count_out)
+{
+    make_dictionaries();
+    return find_rows(&tags, name, count_out);
+}
+
+const SieveName *
+sieve_all_command_names(size_t *count_out)
+{
+    make_dictionaries();
+    *count_out = commands.count;
+    return commands.rows;
+}
+
+const SieveName *
+sieve_all_tag_names(size_t *count_out)
+{
+    make_dictionaries();
+    *count_out = tags.count;
+    return tags.rows;
+}
+
+/* The first command, or test, of that name; NULL. */
+static const SieveCommand *
+find_command(SieveText name, bool is_test)
+{
+    size_t count;
+    const SieveName *rows = sieve_command_names(name, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (((rows[i].command->traits & SIEVE_TEST) != 0) == is_test)
+            return rows[i].command;
+    return NULL;
+}
+
+bool
+sieve_command_exists(SieveText name, bool is_test)
+{
+    return find_command(name, is_test) != NULL;
+}
+
+bool
+sieve_command_takes_block(SieveText name)
+{
+    const SieveCommand *command = find_command(name, false);
+
+    return command != NULL && (command->traits & SIEVE_TAKES_BLOCK) != 0;
+}
+
+bool
+sieve_command_takes_no_test(SieveText name, bool is_test)
+{
+    const SieveCommand *command = find_command(name, is_test);
+
+    return command != NULL && (command->traits & (SIEVE_TAKES_TEST | SIEVE_TAKES_TESTS)) == 0;
+}

@@ -26,7 +26,7 @@ typedef struct {
 
 /* A string of the script, escapes and encoded characters resolved. */
 typedef struct {
-    SieveText text; /* as written; the value when there are no pieces */
+    SieveText text; /* the value when there are no pieces; its line ends are CRLF */
     SievePiece *pieces;
     size_t piece_count; /* 0: constant */
     unsigned line, column;
@@ -64,6 +64,7 @@ typedef struct SieveNode {
     bool is_test_list;       /* written with parentheses */
     struct SieveNode *block; /* first command; NULL when empty */
     bool has_block;
+    bool is_broken;         /* the parser has complained: what is missing is not told again */
     struct SieveNode *next; /* next command of the same block */
 
     /* set by check.c */
