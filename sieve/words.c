@@ -321,3 +321,19 @@ sieve_encode_words(SieveText text, GString *out)
     encode_region(first, (size_t)(last - first), out);
     g_string_append_len(out, last, end - last);
 }
+
+void
+sieve_encode_phrase(SieveText text, GString *out)
+{
+    if (needs_encoding(text.bytes, text.len)) {
+        encode_region(text.bytes, text.len, out);
+        return;
+    }
+    g_string_append_c(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.bytes[i] == '"' || text.bytes[i] == '\\')
+            g_string_append_c(out, '\\');
+        g_string_append_c(out, text.bytes[i]);
+    }
+    g_string_append_c(out, '"');
+}

@@ -22,4 +22,7 @@ SieveText sieve_decode_words(SieveArena *arena, SieveText text);
  * ASCII are encoded. */
 void sieve_encode_words(SieveText text, GString *out);
 
+/* Appends UTF-8 text as a display name (RFC 5322 phrase): quoted, or all of it encoded. */
+void sieve_encode_phrase(SieveText text, GString *out);
+
 #endif
