@@ -1,7 +1,8 @@
 /* sieve/ext_editheader.c - "editheader": addheader and deleteheader (RFC 5293)
  *
  * What may not be changed is left as it is, silently (section 6): the names in the settings,
- * and deletions of Received and Auto-Submitted, which loops and answering machines need.
+ * and deletions of Received and Auto-Submitted, which loops and answering machines need, and
+ * of what "replace" keeps (RFC 5703 section 5).
  * Subject may always be changed, whatever the settings say.
  */
 #include "sieve/extensions.h"
@@ -56,7 +57,7 @@ may_add(const SieveSettings *settings, SieveText name)
 static bool
 may_delete(const SieveSettings *settings, SieveText name)
 {
-    return is_listed(name, "Subject") || (!is_listed(name, "Received Auto-Submitted") &&
+    return is_listed(name, "Subject") || (!is_listed(name, "Received Auto-Submitted Original-Subject Original-From") &&
                                           !is_listed(name, settings->editheader_protected) &&
                                           !is_listed(name, settings->editheader_forbid_delete));
 }

@@ -61,15 +61,10 @@ one_line(SieveArena *arena, SieveText text)
     return line;
 }
 
-/* The message is this from now on. */
-static bool
-set_message(SieveRun *run, GString *message, GError **error)
+bool
+sieve_run_set_message(SieveRun *run, GBytes *bytes, GError **error)
 {
     SieveRunMime *state = sieve_run_mime_state(run);
-
-    append_line_end(message);
-
-    g_autoptr(GBytes) bytes = g_string_free_to_bytes(message);
 
     state->edited += g_bytes_get_size(bytes);
     if (state->edited > SIEVE_MAX_EDITED) {
@@ -79,6 +74,54 @@ set_message(SieveRun *run, GString *message, GError **error)
     }
     sieve_message_replace(sieve_run_message(run), bytes);
     return true;
+}
+
+static bool
+set_message(SieveRun *run, GString *message, GError **error)
+{
+    append_line_end(message);
+
+    g_autoptr(GBytes) bytes = g_string_free_to_bytes(message);
+
+    return sieve_run_set_message(run, bytes, error);
+}
+
+/* The header block with its blank line. */
+static void
+append_header(SieveRun *run, GString *out)
+{
+    const SieveInput *input = sieve_run_input(run);
+    const SieveEdition *edition = sieve_message_edition(sieve_run_message(run));
+
+    if (edition != NULL) {
+        gsize len;
+        const char *bytes = g_bytes_get_data(edition->header, &len);
+
+        g_string_append_len(out, bytes, (gssize)len);
+    } else {
+        const char *bytes = (const char *)input->bytes;
+
+        g_string_append_len(out, bytes, sieve_message_body(sieve_run_message(run)).bytes - bytes);
+        if (!sieve_message_has_body(sieve_run_message(run))) {
+            append_line_end(out);
+            g_string_append_c(out, '\n');
+        }
+    }
+}
+
+GBytes *
+sieve_run_whole_message(SieveRun *run)
+{
+    const SieveInput *input = sieve_run_input(run);
+
+    if (sieve_message_edition(sieve_run_message(run)) == NULL)
+        return g_bytes_new_static(input->bytes, input->len);
+
+    GString *whole = g_string_new(NULL);
+
+    append_header(run, whole);
+    append(whole, sieve_message_body(sieve_run_message(run)));
+    return g_string_free_to_bytes(whole);
 }
 
 /* Room for a copy of the message before it is made. */
@@ -262,15 +305,12 @@ replace_part(SieveRun *run, SievePart *part, const GString *entity, GError **err
     SieveText body = sieve_message_body(message);
     SievePart *parent = sieve_part_parent(part);
     g_autoptr(GString) whole = g_string_new(NULL);
-    size_t count, start, end;
-    SieveField *const *fields = sieve_message_fields(message, &count);
+    size_t start, end;
 
     if (holds_boundary_of(entity, parent))
         return sieve_run_fail(run, error,
                               "the replacement has a line that ends the part around it");
-    for (size_t i = 0; i < count; i++)
-        append_field(whole, fields[i]);
-    g_string_append_c(whole, '\n');
+    append_header(run, whole);
     sieve_part_extent(part, &start, &end);
     g_string_append_len(whole, body.bytes, (gssize)start);
     if (sieve_part_is_message(parent)) {
@@ -318,14 +358,14 @@ const SieveExtension sieve_ext_replace = {
 
 /* A boundary that is no line of message: chance alone would do, but costs no more. */
 static char *
-choose_boundary(SieveRun *run, const GString *message)
+choose_boundary(SieveRun *run, SieveText message)
 {
-    guint64 seed = (guint64)sieve_run_host(run)->now_us ^ (guint64)message->len << 40;
+    guint64 seed = (guint64)sieve_run_host(run)->now_us ^ (guint64)message.len << 40;
 
     for (;; seed = seed * 6364136223846793005u + 1442695040888963407u) {
         g_autofree char *boundary = g_strdup_printf("=_enclosed_%016" G_GINT64_MODIFIER "x", seed);
 
-        if (memmem(message->str, message->len, boundary, strlen(boundary)) == NULL)
+        if (memmem(message.bytes, message.len, boundary, strlen(boundary)) == NULL)
             return g_steal_pointer(&boundary);
     }
 }
@@ -376,26 +416,11 @@ append_copied_fields(GString *out, SieveMessage *message, const SieveText *names
     }
 }
 
-/* The message as it is now, octet for octet. */
-static GString *
-whole_message(SieveMessage *message)
-{
-    GString *whole = g_string_new(NULL);
-    size_t count;
-    SieveField *const *fields = sieve_message_fields(message, &count);
-
-    for (size_t i = 0; i < count; i++)
-        append_field(whole, fields[i]);
-    g_string_append_c(whole, '\n');
-    append(whole, sieve_message_body(message));
-    return whole;
-}
-
 static bool
-is_ascii(const GString *text)
+is_ascii(SieveText text)
 {
-    for (size_t i = 0; i < text->len; i++)
-        if ((unsigned char)text->str[i] >= 0x80)
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.bytes[i] >= 0x80)
             return false;
     return true;
 }
@@ -421,7 +446,7 @@ append_outer_header(SieveRun *run, const SieveNode *node, GString *out, bool cop
 }
 
 static void
-append_outer_body(GString *out, const char *boundary, const GString *text, const GString *message)
+append_outer_body(GString *out, const char *boundary, const GString *text, SieveText message)
 {
     const char *encoding = is_ascii(message) ? "7bit" : "8bit";
 
@@ -434,7 +459,7 @@ append_outer_body(GString *out, const char *boundary, const GString *text, const
                            "\n--%s\nContent-Type: message/rfc822\n"
                            "Content-Transfer-Encoding: %s\nContent-Disposition: attachment\n\n",
                            boundary, encoding);
-    g_string_append_len(out, message->str, (gssize)message->len);
+    append(out, message);
     g_string_append_printf(out, "\n--%s--\n", boundary);
 }
 
@@ -450,7 +475,8 @@ run_enclose(SieveRun *run, const SieveNode *node, GError **error)
     if (!has_room(run, error))
         return false;
 
-    g_autoptr(GString) inner = whole_message(message);
+    g_autoptr(GBytes) bytes = sieve_run_whole_message(run);
+    SieveText inner = {.bytes = g_bytes_get_data(bytes, NULL), .len = g_bytes_get_size(bytes)};
     g_autoptr(GString) text = sieve_mime_text_entity(sieve_run_first(run, node->values[0]));
     g_autoptr(GString) whole = g_string_new(NULL);
     g_autofree char *boundary = choose_boundary(run, inner);

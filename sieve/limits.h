@@ -51,6 +51,10 @@ enum {
     SIEVE_MAX_PARAMETERS = 8 * 1024,
     /* Octets in all of the messages that replace, enclose and filter make in one run. */
     SIEVE_MAX_EDITED = 256 * 1024 * 1024,
+    /* Of an external program: the specification wants 128, 16 and 1024 at least. */
+    SIEVE_MAX_PROGRAM_NAME = 128, /* characters */
+    SIEVE_MAX_PROGRAM_ARGUMENTS = 64,
+    SIEVE_MAX_PROGRAM_ARGUMENT = 4096, /* octets of one */
     /* PCRE2: steps of one match and its backtracking depth. No input is exponential. */
     SIEVE_MAX_REGEX_MATCH = 1000 * 1000,
     SIEVE_MAX_REGEX_DEPTH = 10 * 1000,

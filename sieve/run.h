@@ -142,6 +142,11 @@ SieveRunMime *sieve_run_mime_state(SieveRun *run); /* run.c */
 
 SieveMime *sieve_run_mime(SieveRun *run); /* of the message with its edits so far */
 SievePart *sieve_run_part(SieveRun *run); /* the current one; NULL outside of foreverypart */
+/* The message with its edits in one piece, as programs read it and enclose wraps it. Free with
+ * g_bytes_unref(). */
+GBytes *sieve_run_whole_message(SieveRun *run);
+/* The message is this from now on. False with SIEVE_ERROR_LIMIT: too much was made. */
+bool sieve_run_set_message(SieveRun *run, GBytes *bytes, GError **error);
 /* The edition that an action of this kind captures. */
 const SieveEdition *sieve_run_edition(SieveRun *run, SieveActionKind kind);
 
