@@ -52,6 +52,9 @@ bool sieve_run_tag_text(SieveRun *run, const SieveNode *node, const char *tag, S
 SieveText sieve_variable_get(SieveRun *run, SieveText name);
 /* Cuts at variables_max_size, on a UTF-8 boundary. */
 void sieve_variable_set(SieveRun *run, SieveText name, SieveText value);
+/* From here on name, in the script being run, is the variable of all scripts (RFC 6609 "global").
+ */
+void sieve_variable_make_global(SieveRun *run, SieveText name);
 /* The modifiers among the tags of node (RFC 5229 section 4.1), applied to value by precedence: for
  * set and extracttext. */
 SieveText sieve_variable_modify(SieveRun *run, const SieveNode *node, SieveText value);

@@ -1,0 +1,56 @@
+/* sieve/run_private.h - what run.c, eval.c, actions.c and variables.c share of a run */
+#ifndef LODGE_SIEVE_RUN_PRIVATE_H
+#define LODGE_SIEVE_RUN_PRIVATE_H
+
+#include "lodge.h"
+#include "sieve/run.h"
+#include "sieve/script.h"
+
+/* A script being run, and its own variables: scripts that include each other share none but
+ * the global ones (RFC 6609 section 3.4). */
+typedef struct SieveScope {
+    struct SieveScope *outer; /* of the script that included this one */
+    SieveScript *script;
+    GHashTable *variables;    /* SieveText * -> SieveText *, from the arena; NULL: none yet */
+    GHashTable *global_names; /* of SieveText: those that are the variables of all; NULL: none */
+    bool has_variables;       /* the script requires "variables" */
+    SieveText *match_values;  /* ${0}, ${1}, ... */
+    size_t match_count;
+} SieveScope;
+
+struct SieveRun {
+    const SieveInput *input;
+    const SieveHost *host;
+    const SieveSettings *settings;
+    SieveArena *arena;
+    SieveMessage *message;
+    SieveRunMime mime;
+
+    SieveScope *scope; /* the innermost; NULL between scripts */
+    SieveScope *last;  /* the main script that has ended, for sieve_run_variables() */
+    GHashTable *globals;
+    GPtrArray *included; /* of SieveScript: owned references */
+    guint64 include_depth;
+
+    SieveFlow flow;
+    unsigned line; /* of the command being run */
+    guint64 steps;
+    guint64 steps_at_clock; /* when to look at the clock again */
+    gint64 cpu_started_us;
+
+    GPtrArray *actions; /* of SieveAction */
+    bool implicit_keep; /* in force */
+    bool failed;
+    char **flags; /* the internal variable of RFC 5232 */
+    guint64 redirects;
+    guint64 notifications;
+    GPtrArray *duplicates; /* of SieveDuplicate */
+};
+
+void sieve_scope_free(SieveScope *scope); /* and those around it; NULL is fine */
+
+/* The keys of tables of variables. */
+guint sieve_text_hash(const void *text);
+gboolean sieve_text_equal_pointers(const void *a, const void *b);
+
+#endif
