@@ -179,7 +179,7 @@ decode_base64(const Word *word, GString *octets)
     int state = 0;
     guint save = 0;
 
-    g_string_set_size(octets, before + len * 3 / 4 + 3);
+    g_string_set_size(octets, before + len * 3 / 4 + 6);
 
     size_t decoded =
         g_base64_decode_step(word->content, len, (guchar *)octets->str + before, &state, &save);
