@@ -11,6 +11,7 @@
 #include "lda/config.h"
 
 #include "lda/config_value.h"
+#include "lda/outgoing.h"
 
 G_DEFINE_QUARK(lodge - config - error, config_error)
 
@@ -284,6 +285,13 @@ check_together(Reading *reading)
                  "lmtp.min_workers (%" G_GUINT64_FORMAT ") is more than lmtp.max_workers "
                  "(%" G_GUINT64_FORMAT ")",
                  config->lmtp.min_workers, config->lmtp.max_workers);
+    if (!outgoing_is_path_setting(config->sieve.redirect_envelope_from, true))
+        complain(reading, 0, CONFIG_ERROR_VALUE,
+                 "sieve.redirect_envelope_from: '%s' is not a sender",
+                 config->sieve.redirect_envelope_from);
+    if (!outgoing_is_path_setting(config->sieve.notify_envelope_from, false))
+        complain(reading, 0, CONFIG_ERROR_VALUE, "sieve.notify_envelope_from: '%s' is not a sender",
+                 config->sieve.notify_envelope_from);
 }
 
 static void
@@ -321,6 +329,7 @@ read_all(Reading *reading, const char *path, const char *const *overrides)
         reading->path = "-o";
         apply_override(reading, *overrides);
     }
+    reading->config->sieve.engine.programs = *reading->config->sieve.program_dir != '\0';
     reading->path = path != NULL ? path : CONFIG_DEFAULT_PATH;
     if (reading->complaints->len == 0)
         check_together(reading);

@@ -9,6 +9,7 @@
 #define LODGE_LDA_CONFIG_H
 
 #include "lodge.h"
+#include "sieve/sieve.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/lodge/lodge.conf"
 
@@ -16,6 +17,8 @@ typedef enum { DELIVERED_TO_ALWAYS, DELIVERED_TO_SINGLE, DELIVERED_TO_NEVER } De
 typedef enum { DETAIL_FOLDER_NO, DETAIL_FOLDER_EXISTING, DETAIL_FOLDER_CREATE } DetailFolder;
 typedef enum { COMPRESS_NO, COMPRESS_GZIP } Compress;
 typedef enum { DURABILITY_FULL, DURABILITY_NONE } Durability;
+typedef enum { SIEVE_ENGINE_OWN, SIEVE_ENGINE_LIBSIEVE } SieveEngine;
+typedef enum { REJECT_SMTP, REJECT_MDN } RejectMethod;
 typedef enum { SUBMISSION_TLS_NO, SUBMISSION_TLS_TRY, SUBMISSION_TLS_YES } SubmissionTls;
 typedef enum { LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_STDERR } LogTarget;
 typedef enum { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON } LogFormat;
@@ -67,6 +70,25 @@ typedef struct LdaConfig {
         guint64 drain_timeout;
     } lmtp;
     struct {
+        SieveSettings engine; /* what the engine itself is told */
+        int engine_name;      /* SieveEngine: the key "engine" */
+        char *script;         /* templates for config_expand() */
+        char *default_script; /* "": none; the key "default" */
+        char **before;        /* templates of files and directories */
+        char **after;
+        char *script_dir;    /* of include :personal, template */
+        char *global_dir;    /* of include :global; "": none */
+        char **lists;        /* "NAME=TEMPLATE" (RFC 6134) */
+        char *list_database; /* SQLite file with a table lists(list, member); "": none */
+        char **special_use;  /* "Junk=Spam": attribute without backslash, mailbox */
+        bool mailbox_autocreate;
+        bool mailbox_autosubscribe;
+        int reject_method;  /* RejectMethod */
+        bool own_addresses; /* what forwardings lead to the user is his own */
+        char *program_dir;  /* "": no programs */
+        guint64 program_timeout;
+        bool error_notice;
+        char *user_log; /* template; "": none */
         char *postmaster_address;
         char *redirect_envelope_from; /* how these two are written: outgoing.h */
         char *notify_envelope_from;
@@ -117,7 +139,7 @@ typedef enum {
     CONFIG_CHOICE,    /* char *: one of these words */
     CONFIG_YES_NO,    /* bool */
     CONFIG_SIZE,      /* guint64 octets: "512", "64K", "1M", "2G" */
-    CONFIG_TIME,      /* guint64 seconds: "30", "30s", "5m", "1h" */
+    CONFIG_TIME,      /* guint64 seconds: "30", "30s", "5m", "1h", "7d" */
     CONFIG_COUNT,     /* guint64 */
     CONFIG_MODE,      /* guint64, octal */
     CONFIG_PATH,      /* char *: absolute */
@@ -125,6 +147,8 @@ typedef enum {
     CONFIG_CHARACTER, /* char *: one of ASCII, printable */
     CONFIG_LISTENERS, /* char ** */
     CONFIG_NETWORKS,  /* char ** */
+    CONFIG_TEMPLATES, /* char **: paths for config_expand(), separated by blanks */
+    CONFIG_PAIRS,     /* char **: "name=value", separated by semicolons */
 } ConfigKind;
 typedef struct {
     const char *section;

@@ -8,18 +8,24 @@
 #include "lda/config.h"
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): offsetof() takes a member bare. */
-#define ROW(section_, key_, kind_, type_, default_, min_, max_, help_)                   \
-    {                                                                                    \
-        .section = #section_, .key = #key_, .type = (type_), .default_text = (default_), \
-        .help = (help_), .kind = (kind_), .offset = offsetof(LdaConfig, section_.key_),  \
-        .min = (min_), .max = (max_)                                                     \
+#define MEMBER(section_, key_, member_, kind_, type_, default_, min_, max_, help_)               \
+    {                                                                                            \
+        .section = #section_, .key = key_, .type = (type_), .default_text = (default_),          \
+        .help = (help_), .kind = (kind_), .offset = offsetof(LdaConfig, member_), .min = (min_), \
+        .max = (max_)                                                                            \
     }
 /* NOLINTEND(bugprone-macro-parentheses) */
+#define ROW(section, key, kind, type, value, min, max, help) \
+    MEMBER(section, #key, section.key, kind, type, value, min, max, help)
 #define TEXT(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 0, 0, help)
 #define NAME(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 1, 0, help)
-#define PATH(section, key, value, help) ROW(section, key, CONFIG_PATH, "path", value, 0, 0, help)
+#define PATH(section, key, value, help) ROW(section, key, CONFIG_PATH, "path", value, 1, 0, help)
+#define OPTIONAL_PATH(section, key, value, help) \
+    ROW(section, key, CONFIG_PATH, "path", value, 0, 0, help)
 #define TEMPLATE(section, key, letters, value, help) \
-    ROW(section, key, CONFIG_TEMPLATE, "path with " letters, value, 0, 0, help)
+    ROW(section, key, CONFIG_TEMPLATE, "path with " letters, value, 1, 0, help)
+#define TEMPLATES(key, value, help) \
+    ROW(sieve, key, CONFIG_TEMPLATES, "paths with %u %n %d %h", value, 0, 0, help)
 #define YES_NO(section, key, value, help) \
     ROW(section, key, CONFIG_YES_NO, "yes/no", value, 0, 0, help)
 #define WORD(section, key, words, value, help) \
@@ -30,6 +36,21 @@
     ROW(section, key, CONFIG_TIME, "seconds", value, min, max, help)
 #define COUNT(section, key, value, min, max, help) \
     ROW(section, key, CONFIG_COUNT, "number", value, min, max, help)
+
+/* Settings of the engine: members of SieveSettings, with the same names. */
+#define ENGINE(key, kind, type, value, min, max, help) \
+    MEMBER(sieve, #key, sieve.engine.key, kind, type, value, min, max, help)
+#define ENGINE_TEXT(key, value, help) ENGINE(key, CONFIG_TEXT, "text", value, 0, 0, help)
+#define ENGINE_YES_NO(key, value, help) ENGINE(key, CONFIG_YES_NO, "yes/no", value, 0, 0, help)
+#define ENGINE_SIZE(key, value, min, help) \
+    ENGINE(key, CONFIG_SIZE, "size", value, min, G_MAXINT32, help)
+#define ENGINE_SECONDS(key, value, min, help) \
+    ENGINE(key, CONFIG_TIME, "seconds", value, min, G_MAXINT32, help)
+#define ENGINE_COUNT(key, value, min, max, help) \
+    ENGINE(key, CONFIG_COUNT, "number", value, min, max, help)
+#define SCORE_TEXT(test, number)                                                                 \
+    MEMBER(sieve, #test "_text_" #number, sieve.engine.test##_text[number], CONFIG_TEXT, "text", \
+           "", 0, 0, "Value of that header that means " #number ", for type text.")
 
 static const ConfigSetting settings[] = {
     NAME(mail, user, "vmail",
@@ -99,6 +120,45 @@ static const ConfigSetting settings[] = {
     SECONDS(lmtp, drain_timeout, "30s", 0, 3600,
             "How long to wait for deliveries in progress when lodged is stopped."),
 
+    ROW(sieve, script, CONFIG_TEMPLATE, "path with %u %n %d %h", "%h/.dovecot.sieve", 0, 0,
+        "Active script of a user whose row in the map names none; empty: there are none."),
+    MEMBER(sieve, "default", sieve.default_script, CONFIG_TEMPLATE, "path with %u %n %d %h", "", 0,
+           0, "Script of users who have none."),
+    TEMPLATES(
+        before, "",
+        "Scripts to run before the user's, in this order: files, or directories whose *.sieve "
+        "run in the order of their names."),
+    TEMPLATES(after, "",
+              "Scripts to run after the user's, the same, as long as a keep is in force."),
+    TEMPLATE(sieve, script_dir, "%u %n %d %h", "%h/sieve",
+             "Directory of the user's scripts, for include :personal."),
+    OPTIONAL_PATH(sieve, global_dir, "", "Directory of scripts for include :global."),
+    MEMBER(sieve, "engine", sieve.engine_name, CONFIG_WORD, "one of: own, libsieve", "own", 0, 0,
+           "What runs scripts; libsieve knows RFC 3028 only and is there for the sake of old "
+           "scripts."),
+    YES_NO(sieve, mailbox_autocreate, "yes", "fileinto makes a mailbox that is missing."),
+    YES_NO(sieve, mailbox_autosubscribe, "yes", "And the user is subscribed to it."),
+    ROW(sieve, special_use, CONFIG_PAIRS, "attribute=mailbox", "", 0, 0,
+        "Mailboxes with a special use (RFC 8579), separated by semicolons: Junk=Spam; "
+        "Sent=Sent Items."),
+    ROW(sieve, lists, CONFIG_PAIRS, "name=path with %u %n %d %h", "", 0, 0,
+        "External lists (RFC 6134), separated by semicolons: name=/path of a file with one member "
+        "a line."),
+    OPTIONAL_PATH(sieve, list_database, "",
+                  "SQLite file with more of them, in a table lists(list, member)."),
+    WORD(sieve, reject_method, "smtp, mdn", "smtp",
+         "reject refuses the message in LMTP, or sends a report to its sender."),
+    YES_NO(sieve, own_addresses, "yes",
+           "Addresses that the map forwards to the user count as the user's own for vacation."),
+    OPTIONAL_PATH(sieve, program_dir, "",
+                  "Directory of the programs that vnd.dovecot.pipe, filter and execute may start; "
+                  "empty: none."),
+    SECONDS(sieve, program_timeout, "10s", 1, 600, "How long such a program may run."),
+    YES_NO(sieve, error_notice, "yes",
+           "Tell the user once, by mail, about each version of a script that fails."),
+    MEMBER(sieve, "user_log", sieve.user_log, CONFIG_TEMPLATE, "path with %u %n %d %h",
+           "%h/.dovecot.sieve.log", 0, 0,
+           "File the user can read with what was wrong with the script; empty: none."),
     TEXT(sieve, postmaster_address, "",
          "From of rejections and notices; empty: postmaster at the name of this host."),
     NAME(sieve, redirect_envelope_from, "sender",
@@ -114,6 +174,67 @@ static const ConfigSetting settings[] = {
          "back here."),
     PATH(sieve, srs_secrets, LODGE_SYSCONFDIR "/srs.secret",
          "File with a secret a line for srs: the first signs, all are accepted."),
+    ENGINE_TEXT(user_email, "", "The user's own address; empty: the one of the row in the map."),
+    ENGINE_TEXT(recipient_delimiter, "+",
+                "Separators of subaddresses in scripts; each character is one."),
+    ENGINE_SIZE(max_script_size, "1M", 1, "Larger scripts are refused."),
+    ENGINE_COUNT(max_actions, "32", 0, 1000000, "Actions in one run; 0: no limit."),
+    ENGINE_COUNT(max_redirects, "4", 0, 1000, "Redirects in one run; 0: redirect is prohibited."),
+    ENGINE_COUNT(max_notifications, "10", 0, 1000,
+                 "Notifications in one run; 0: notify is prohibited."),
+    ENGINE_SECONDS(max_cpu_time, "30s", 1, "CPU time of one run."),
+    ENGINE_COUNT(max_steps, "10000000", 1000, G_MAXINT32,
+                 "Tests, fields and patterns looked at in one run."),
+    ENGINE_SIZE(variables_max_size, "4K", 128, "Longer values of variables are cut."),
+    ENGINE_COUNT(include_max_depth, "10", 0, 100, "Scripts that include each other, at most."),
+    ENGINE_COUNT(include_max_scripts, "255", 0, 10000, "Different scripts included, at most."),
+    ENGINE_SIZE(editheader_max_size, "2K", 1024, "Size of one added header field."),
+    ENGINE_TEXT(editheader_protected, "",
+                "Header fields that scripts can neither add nor delete, separated by blanks."),
+    ENGINE_TEXT(editheader_forbid_add, "", "Header fields that scripts cannot add."),
+    ENGINE_TEXT(editheader_forbid_delete, "", "Header fields that scripts cannot delete."),
+    ENGINE_SECONDS(vacation_min_period, "1d", 0,
+                   "Shorter times between two replies to one sender become this."),
+    ENGINE_SECONDS(vacation_max_period, "0", 0, "Longer ones become this; 0: no limit."),
+    ENGINE_TEXT(vacation_default_subject, "Automated reply",
+                "Subject of replies when there is none to quote."),
+    ENGINE_TEXT(vacation_default_subject_template, "Auto: %{subject}",
+                "Subject of replies; %{subject} is that of the message."),
+    ENGINE_COUNT(vacation_max_subject, "256", 16, 10000, "Characters of a subject that is made."),
+    ENGINE_YES_NO(vacation_use_original_recipient, "no",
+                  "The original recipient counts as the user's own address."),
+    ENGINE_YES_NO(vacation_check_recipient, "yes",
+                  "Reply only to mail that names the user in To, Cc and the like."),
+    ENGINE_YES_NO(vacation_to_header_ignore_envelope, "no",
+                  "To of the reply names Sender, Resent-From or From, not the envelope sender."),
+    ENGINE_TEXT(spamtest_header, "",
+                "NAME, or NAME: REGEX whose first group is the score; empty: untested."),
+    ENGINE(spamtest_type, CONFIG_WORD, "one of: score, strlen, text", "score", 0, 0,
+           "What the score is: a number, the length of a text, or a text listed below."),
+    ENGINE_TEXT(spamtest_max_header, "", "NAME: REGEX that gives the highest score."),
+    ENGINE_TEXT(spamtest_max_value, "", "The highest score, when no header tells."),
+    SCORE_TEXT(spamtest, 0),
+    SCORE_TEXT(spamtest, 1),
+    SCORE_TEXT(spamtest, 2),
+    SCORE_TEXT(spamtest, 3),
+    SCORE_TEXT(spamtest, 4),
+    SCORE_TEXT(spamtest, 5),
+    SCORE_TEXT(spamtest, 6),
+    SCORE_TEXT(spamtest, 7),
+    SCORE_TEXT(spamtest, 8),
+    SCORE_TEXT(spamtest, 9),
+    SCORE_TEXT(spamtest, 10),
+    ENGINE_TEXT(virustest_header, "", "As spamtest_header."),
+    ENGINE(virustest_type, CONFIG_WORD, "one of: score, strlen, text", "score", 0, 0,
+           "As spamtest_type."),
+    ENGINE_TEXT(virustest_max_header, "", "As spamtest_max_header."),
+    ENGINE_TEXT(virustest_max_value, "", "As spamtest_max_value."),
+    SCORE_TEXT(virustest, 0),
+    SCORE_TEXT(virustest, 1),
+    SCORE_TEXT(virustest, 2),
+    SCORE_TEXT(virustest, 3),
+    SCORE_TEXT(virustest, 4),
+    SCORE_TEXT(virustest, 5),
 
     NAME(submission, url, "smtp://127.0.0.1:25",
          "MTA that takes what Sieve scripts send: smtp://HOST:PORT or smtps://HOST:PORT."),

@@ -22,7 +22,7 @@ static const Unit size_units[] = {{'T', G_GUINT64_CONSTANT(1) << 40},
                                   {'M', 1 << 20},
                                   {'K', 1 << 10},
                                   {0}};
-static const Unit time_units[] = {{'h', 3600}, {'m', 60}, {'s', 1}, {0}};
+static const Unit time_units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}, {0}};
 
 static void *
 member(const LdaConfig *config, const ConfigSetting *setting)
@@ -93,7 +93,7 @@ set_number(guint64 *slot, const ConfigSetting *setting, const char *text, GError
     if (!parse_number(setting->kind, text, &value)) {
         static const char *const expected[] = {
             [CONFIG_SIZE] = "a size such as 512, 64K, 10M or 2G",
-            [CONFIG_TIME] = "a time such as 30s, 5m or 1h",
+            [CONFIG_TIME] = "a time such as 30s, 5m, 1h or 7d",
             [CONFIG_COUNT] = "a number",
             [CONFIG_MODE] = "an octal mode such as 0660",
         };
@@ -190,13 +190,50 @@ is_network(const char *text)
 }
 
 static bool
+is_template(const char *text, bool with_home)
+{
+    g_autofree char *expanded =
+        config_expand(text, "user@example.org", with_home ? "/home" : NULL, NULL);
+
+    return expanded != NULL && *expanded != '\0';
+}
+
+/* "name=value", neither empty. */
+static bool
+is_pair(const char *text)
+{
+    const char *equals = strchr(text, '=');
+
+    return equals != NULL && equals > text && equals[1] != '\0';
+}
+
+/* What an item of a list of this kind must be; NULL when it is that already. */
+static const char *
+item_complaint(ConfigKind kind, const char *item)
+{
+    switch (kind) {
+    case CONFIG_LISTENERS:
+        return is_listener(item) ? NULL
+                                 : "a listener such as unix:/run/lodge/lmtp, "
+                                   "inet:127.0.0.1:2424 or inet:[::1]:2424";
+    case CONFIG_NETWORKS:
+        return is_network(item) ? NULL : "a network such as 127.0.0.0/8 or ::1";
+    case CONFIG_TEMPLATES:
+        return is_template(item, true) ? NULL : "a path made of text, %u, %n, %d, %h and %%";
+    default:
+        return is_pair(item) ? NULL : "name=value";
+    }
+}
+
+static bool
 set_list(char ***slot, ConfigKind kind, const char *text, GError **error)
 {
-    g_auto(GStrv) items = g_strsplit_set(text, " \t;", -1);
+    g_auto(GStrv) items = g_strsplit_set(text, kind == CONFIG_PAIRS ? ";" : " \t;", -1);
     size_t kept = 0;
 
     for (size_t i = 0; items[i] != NULL; i++) {
-        char *item = items[i];
+        char *item = g_strstrip(items[i]);
+        const char *expected;
 
         items[i] = NULL;
         items[kept] = item;
@@ -206,25 +243,13 @@ set_list(char ***slot, ConfigKind kind, const char *text, GError **error)
             continue;
         }
         kept++;
-        if (kind == CONFIG_LISTENERS && !is_listener(item))
-            return expect(error, item,
-                          "a listener such as unix:/run/lodge/lmtp, "
-                          "inet:127.0.0.1:2424 or inet:[::1]:2424");
-        if (kind == CONFIG_NETWORKS && !is_network(item))
-            return expect(error, item, "a network such as 127.0.0.0/8 or ::1");
+        expected = item_complaint(kind, item);
+        if (expected != NULL)
+            return expect(error, item, expected);
     }
     g_strfreev(*slot);
     *slot = g_steal_pointer(&items);
     return true;
-}
-
-static bool
-is_template(const char *text, bool with_home)
-{
-    g_autofree char *expanded =
-        config_expand(text, "user@example.org", with_home ? "/home" : NULL, NULL);
-
-    return expanded != NULL && *expanded != '\0';
 }
 
 /* What a text of this kind must be; NULL when it is that already. */
@@ -233,6 +258,8 @@ text_complaint(const ConfigSetting *setting, const char *text)
 {
     bool with_home = strstr(setting->type, "%h") != NULL;
 
+    if (*text == '\0' && setting->min == 0 && setting->kind != CONFIG_CHARACTER)
+        return NULL;
     switch (setting->kind) {
     case CONFIG_PATH:
         return *text == '/' ? NULL : "an absolute path";
@@ -287,6 +314,8 @@ config_value_set(LdaConfig *config, const ConfigSetting *setting, const char *te
         return set_number(slot, setting, text, error);
     case CONFIG_LISTENERS:
     case CONFIG_NETWORKS:
+    case CONFIG_TEMPLATES:
+    case CONFIG_PAIRS:
         return set_list(slot, setting->kind, text, error);
     default:
         return set_text(slot, setting, text, error);
@@ -312,7 +341,10 @@ config_value_format(const LdaConfig *config, const ConfigSetting *setting)
         return format_number(setting->kind, *(const guint64 *)slot);
     case CONFIG_LISTENERS:
     case CONFIG_NETWORKS:
+    case CONFIG_TEMPLATES:
         return g_strjoinv(" ", *(char **const *)slot);
+    case CONFIG_PAIRS:
+        return g_strjoinv("; ", *(char **const *)slot);
     default:
         return g_strdup(*(char *const *)slot);
     }
@@ -326,6 +358,8 @@ config_value_clear(LdaConfig *config, const ConfigSetting *setting)
     switch (setting->kind) {
     case CONFIG_LISTENERS:
     case CONFIG_NETWORKS:
+    case CONFIG_TEMPLATES:
+    case CONFIG_PAIRS:
         g_clear_pointer((char ***)slot, g_strfreev);
         break;
     case CONFIG_TEXT:

@@ -71,6 +71,14 @@ static const Good good[] = {
      "0"},
     {"time_without_suffix_is_seconds", "[map]\nbusy_timeout = 90\n", "map.busy_timeout", "90s"},
     {"time_in_minutes_is_read", "[lmtp]\ncommand_timeout = 10m\n", "lmtp.command_timeout", "10m"},
+    {"time_in_days_is_shown_in_days", "[sieve]\nvacation_min_period = 48h\n",
+     "sieve.vacation_min_period", "2d"},
+    {"pairs_are_separated_by_semicolons", "[sieve]\nspecial_use = Junk=Spam;Sent=Sent Items ;\n",
+     "sieve.special_use", "Junk=Spam; Sent=Sent Items"},
+    {"paths_of_scripts_may_be_several", "[sieve]\nbefore = /a.sieve  %h/b\n", "sieve.before",
+     "/a.sieve %h/b"},
+    {"script_may_be_empty", "[sieve]\nscript =\n", "sieve.script", ""},
+    {"directory_of_programs_may_be_empty", "[sieve]\nprogram_dir =\n", "sieve.program_dir", ""},
     {"mode_is_octal", "[lmtp]\nsocket_mode = 600\n", "lmtp.socket_mode", "0600"},
     {"word_is_read_in_either_case", "[mail]\ndetail_folder = Create\n", "mail.detail_folder",
      "create"},
@@ -145,6 +153,14 @@ static const Bad bad[] = {
      ":2: mail.root: 'mail' is not an absolute path"},
     {"template_with_an_unknown_letter_is_refused", "[mail]\nhome = %d/%x\n", CONFIG_ERROR_VALUE,
      ":2: mail.home: '%d/%x' is not a path made of text, %u, %n, %d and %%"},
+    {"pair_without_a_value_is_refused", "[sieve]\nlists = a\n", CONFIG_ERROR_VALUE,
+     ":2: sieve.lists: 'a' is not name=value"},
+    {"script_with_an_unknown_letter_is_refused", "[sieve]\nafter = /a %x\n", CONFIG_ERROR_VALUE,
+     ":2: sieve.after: '%x' is not a path made of text, %u, %n, %d, %h and %%"},
+    {"sender_that_is_no_address_is_refused", "[sieve]\nredirect_envelope_from = me\n",
+     CONFIG_ERROR_VALUE, ": sieve.redirect_envelope_from: 'me' is not a sender"},
+    {"empty_path_where_one_is_needed_is_refused", "[map]\npath =\n", CONFIG_ERROR_VALUE,
+     ":2: map.path: '' is not an absolute path"},
     {"home_cannot_be_below_itself", "[mail]\nhome = %h/x\n", CONFIG_ERROR_VALUE,
      ":2: mail.home: '%h/x' is not a path made of text, %u, %n, %d and %%"},
     {"separator_of_two_characters_is_refused", "[mail]\nseparator = ..\n", CONFIG_ERROR_VALUE,
@@ -226,6 +242,46 @@ every_default_is_written_as_it_would_be_shown(void **state)
         assert_string_equal(value, settings[i].default_text);
         assert_true(g_str_has_suffix(settings[i].help, "."));
     }
+}
+
+static void
+defaults_of_the_engine_are_those_it_has_by_itself(void **state)
+{
+    g_autoptr(LdaConfig) config = load_text("", NULL, NULL);
+    const SieveSettings *engine = &config->sieve.engine;
+    SieveSettings own;
+
+    (void)state;
+    sieve_settings_init(&own);
+    assert_int_equal(engine->max_script_size, own.max_script_size);
+    assert_int_equal(engine->max_actions, own.max_actions);
+    assert_int_equal(engine->max_redirects, own.max_redirects);
+    assert_int_equal(engine->max_notifications, own.max_notifications);
+    assert_int_equal(engine->max_cpu_time, own.max_cpu_time);
+    assert_int_equal(engine->max_steps, own.max_steps);
+    assert_int_equal(engine->variables_max_size, own.variables_max_size);
+    assert_int_equal(engine->include_max_depth, own.include_max_depth);
+    assert_int_equal(engine->include_max_scripts, own.include_max_scripts);
+    assert_int_equal(engine->editheader_max_size, own.editheader_max_size);
+    assert_int_equal(engine->vacation_min_period, own.vacation_min_period);
+    assert_int_equal(engine->vacation_max_period, own.vacation_max_period);
+    assert_int_equal(engine->vacation_max_subject, own.vacation_max_subject);
+    assert_string_equal(engine->vacation_default_subject, own.vacation_default_subject);
+    assert_string_equal(engine->vacation_default_subject_template,
+                        own.vacation_default_subject_template);
+    assert_string_equal(engine->recipient_delimiter, own.recipient_delimiter);
+    assert_true(engine->vacation_check_recipient);
+    assert_false(engine->programs);
+    sieve_settings_clear(&own);
+}
+
+static void
+directory_of_programs_makes_programs_available(void **state)
+{
+    g_autoptr(LdaConfig) config = load_text("[sieve]\nprogram_dir = /usr/lib/x\n", NULL, NULL);
+
+    (void)state;
+    assert_true(config->sieve.engine.programs);
 }
 
 static void
@@ -331,6 +387,8 @@ main(void)
     const struct CMUnitTest others[] = {
         cmocka_unit_test(check_collects_every_complaint_in_the_order_of_the_file),
         cmocka_unit_test(every_default_is_written_as_it_would_be_shown),
+        cmocka_unit_test(defaults_of_the_engine_are_those_it_has_by_itself),
+        cmocka_unit_test(directory_of_programs_makes_programs_available),
         cmocka_unit_test(override_wins_over_the_file_and_the_last_override_over_the_first),
         cmocka_unit_test(bad_override_is_named_with_its_fault),
         cmocka_unit_test(named_file_must_exist),
