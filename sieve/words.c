@@ -184,6 +184,10 @@ decode_base64(const Word *word, GString *octets)
     size_t decoded =
         g_base64_decode_step(word->content, len, (guchar *)octets->str + before, &state, &save);
 
+    /* Padding that was left out: so many characters of the last group are there. */
+    if (state > 0 && state < 4)
+        decoded += g_base64_decode_step("===", (gsize)(4 - state),
+                                        (guchar *)octets->str + before + decoded, &state, &save);
     g_string_truncate(octets, before + decoded);
 }
 
