@@ -30,6 +30,21 @@ static const SieveExtension refused[] = {
 };
 
 const SieveExtension *const sieve_extensions[] = {
+    &sieve_ext_core_commands,
+    &sieve_ext_core_tests,
+    &sieve_ext_copy,
+    &sieve_ext_duplicate,
+    &sieve_ext_envelope,
+    &sieve_ext_environment,
+    &sieve_ext_extlists,
+    &sieve_ext_fileinto,
+    &sieve_ext_imap4flags,
+    &sieve_ext_mailbox,
+    &sieve_ext_mailboxid,
+    &sieve_ext_special_use,
+    &sieve_ext_variables,
+    &sieve_ext_vnd_dovecot_debug,
+    &sieve_ext_vnd_dovecot_environment,
     &encoded_character,
     &refused[0],
     &refused[1],
