@@ -8,6 +8,8 @@ static const SieveTag tags[] = {
         .group = SIEVE_GROUP_MATCH_TYPE,
         .value = SIEVE_MATCH_REGEX,
     },
+    /* Draft section 4: beside "variables". */
+    {.name = "quoteregex", .commands = {"set", "extracttext"}, .value = 20},
     {.name = NULL},
 };
 
