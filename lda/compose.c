@@ -106,7 +106,8 @@ encode_b(const char *text, size_t len)
 static size_t
 q_length(const char *text, size_t len)
 {
-    size_t length = strlen("=?utf-8?q?" "?=");
+    size_t length = strlen("=?utf-8?q?"
+                           "?=");
 
     for (size_t i = 0; i < len; i++)
         length += text[i] == ' ' || is_q_literal(text[i]) ? 1 : 3;
@@ -116,7 +117,9 @@ q_length(const char *text, size_t len)
 static size_t
 b_length(size_t len)
 {
-    return strlen("=?utf-8?b?" "?=") + (len + 2) / 3 * 4;
+    return strlen("=?utf-8?b?"
+                  "?=") +
+           (len + 2) / 3 * 4;
 }
 
 /* How much of text, whole characters, goes into one word of at most 75 columns. */
@@ -138,7 +141,8 @@ word_octets(const char *text, bool use_q)
 static void
 append_encoded(GString *out, const char *text)
 {
-    bool use_q = q_length(text, strlen(text)) <= b_length(strlen(text));
+    /* Where most of it can be read as it stands, it should be. */
+    bool use_q = q_length(text, strlen(text)) <= 2 * strlen(text) + q_length("", 0);
 
     while (*text != '\0') {
         size_t len = word_octets(text, use_q);
