@@ -164,6 +164,8 @@ static const ConfigSetting settings[] = {
     NAME(sieve, redirect_envelope_from, "sender",
          "Envelope sender of redirected mail: sender, recipient, orig_recipient, user_email, "
          "postmaster, srs, <an@address> or <>. A null sender stays null."),
+    MEMBER(sieve, "redirect_sender", sieve.redirect_envelope_from, CONFIG_TEXT, "text", "sender", 1,
+           0, "The same under its short name."),
     NAME(sieve, notify_envelope_from, "sender",
          "Envelope sender of notifications by mail, in the same words but srs."),
     YES_NO(sieve, vacation_send_from_recipient, "no",

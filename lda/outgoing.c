@@ -64,8 +64,9 @@ make_mail(char *from, const char *const *to, GString *out)
 static const char *
 owner_of(const OutgoingContext *context)
 {
-    return context->user_email != NULL && *context->user_email != '\0' ? context->user_email
-                                                                       : context->input->recipient;
+    if (context->user_email != NULL && *context->user_email != '\0')
+        return context->user_email;
+    return context->input->recipient;
 }
 
 static char *
