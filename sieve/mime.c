@@ -160,6 +160,17 @@ end_header(Scan *scan, const char *end, const char *content, bool has_body)
     begin_content(scan);
 }
 
+/* Without the line end before line, but not before content. */
+static const char *
+before_line(const char *content, const char *line)
+{
+    if (line > content && line[-1] == '\n')
+        line--;
+    if (line > content && line[-1] == '\r')
+        line--;
+    return line;
+}
+
 /* Ends all parts within outer at the boundary line, to which the line end before it belongs, or
  * at the end of the message. */
 static void
@@ -170,7 +181,7 @@ end_parts(Scan *scan, const SievePart *outer, const char *line, bool is_boundary
     for (; scan->current != outer; scan->current = scan->current->parent) {
         SievePart *part = scan->current;
 
-        part->content_end = MAX(part->content, is_boundary ? line - 1 : line);
+        part->content_end = is_boundary ? before_line(part->content, line) : line;
         part->end = scan->mime->count;
     }
 }
@@ -204,7 +215,7 @@ take_boundary(Scan *scan, size_t place, bool closes, const char *line, const cha
     end_parts(scan, multipart, line, true);
     scan->open_count = closes ? place : place + 1;
     if (multipart->prologue_end == NULL)
-        multipart->prologue_end = MAX(multipart->content, line - 1);
+        multipart->prologue_end = before_line(multipart->content, line);
     if (closes)
         multipart->epilogue = next;
     else

@@ -148,16 +148,39 @@ is_identity(GMimeContentEncoding encoding)
            encoding != GMIME_CONTENT_ENCODING_UUENCODE;
 }
 
+/* Behind the line "begin 644 name"; all when there is none. */
+static SieveText
+behind_begin(SieveText text)
+{
+    const char *end = text.bytes + text.len, *next;
+
+    for (const char *line = text.bytes; line < end; line = next) {
+        const char *line_end = memchr(line, '\n', (size_t)(end - line));
+
+        next = line_end == NULL ? end : line_end + 1;
+        if (next - line > 6 && memcmp(line, "begin ", 6) == 0)
+            return (SieveText){.bytes = next, .len = (size_t)(end - next)};
+    }
+    return text;
+}
+
 static SieveText
 undo_encoding(SieveArena *arena, GMimeContentEncoding encoding, SieveText raw)
 {
     GMimeEncoding state;
 
     g_mime_encoding_init_decode(&state, encoding);
+    if (encoding == GMIME_CONTENT_ENCODING_UUENCODE) {
+        raw = behind_begin(raw);
+        state.state |= GMIME_UUDECODE_STATE_BEGIN;
+    }
 
-    char *decoded = sieve_arena_alloc(arena, g_mime_encoding_outlen(&state, raw.len) + 1);
+    char *decoded = sieve_arena_alloc(arena, g_mime_encoding_outlen(&state, raw.len) + 8);
     size_t len = g_mime_encoding_step(&state, raw.bytes, raw.len, decoded);
 
+    /* Base64 that was cut off lacks its padding, without which GMime drops its last octets. */
+    if (encoding == GMIME_CONTENT_ENCODING_BASE64)
+        len += g_mime_encoding_step(&state, "==", 2, decoded + len);
     len += g_mime_encoding_flush(&state, "", 0, decoded + len);
     decoded[len] = '\0';
     return (SieveText){.bytes = decoded, .len = len};
