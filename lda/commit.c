@@ -11,6 +11,19 @@
  * io_uring, which containers often forbid; they live for one call and do nothing but
  * fsync, so that a worker is a process of one thread whenever anything else happens.
  *
+ * Deliveries of different connections do not wait for each other here. What they
+ * could share is syncfs(2), one for all who arrived before it began. It was built and
+ * measured (doc/performance.md) and left, for each file system:
+ *   ext4, journal    slower: an fsync commits everybody's transaction already, while
+ *                    a syncfs writes and waits in several steps, one after another
+ *   ext4, no journal slower, and not durable: its syncfs empties the drive's cache
+ *                    before the block device's dirty buffers (inodes, directories)
+ *                    are written; only one more fsync after it would be a barrier
+ *   XFS              durable (the log is forced, with a flush), but no faster
+ *   btrfs            durable (commits the tree) and faster, since its fsync is slow
+ *   tmpfs            nothing is durable, nothing is to be gained
+ * And everywhere it would make mail wait for what other programs have written.
+ *
  * fsync and not fdatasync: a new file's size and a directory's entries are what must
  * survive. EINTR cannot lose the sync: it is simply asked for again. Any other
  * failure is final, since Linux drops the dirty pages that could not be written; a
