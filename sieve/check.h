@@ -12,10 +12,24 @@
 
 typedef struct SieveCheck SieveCheck;
 
-/* Checks and binds the commands that begin with first. Adds to complaints. Sets
- * *requires_out (in the arena, NULL-terminated). */
+/* An "include" of the script. */
+typedef struct {
+    SieveIncludeFrom from;
+    const char *name;
+    bool optional, once;
+    unsigned line, column;
+} SieveInclude;
+
+/* What the check found; all in the arena of the script. */
+typedef struct {
+    const char *const *requires; /* NULL-terminated; what they imply as well */
+    SieveInclude *includes;
+    size_t include_count;
+} SieveChecked;
+
+/* Checks and binds the commands that begin with first. Adds to complaints. */
 void sieve_check_tree(SieveNode *first, const char *script_name, const SieveSettings *settings,
-                      SieveArena *arena, GPtrArray *complaints, const char *const **requires_out);
+                      SieveArena *arena, GPtrArray *complaints, SieveChecked *checked_out);
 
 /* ---- for check() functions of extensions --------------------------------- */
 
@@ -26,8 +40,15 @@ void sieve_check_warning(SieveCheck *check, unsigned line, unsigned column, cons
 SieveArena *sieve_check_arena(SieveCheck *check); /* of the script */
 const SieveSettings *sieve_check_settings(const SieveCheck *check);
 bool sieve_check_is_required(const SieveCheck *check, const char *extension);
+/* Whether a script may require it here. */
+bool sieve_check_is_known(const SieveCheck *check, SieveText extension);
 /* From here on extension counts as required (ihave). */
 void sieve_check_require(SieveCheck *check, const char *extension);
+/* The test being checked has this value for every message: what it guards against is not
+ * checked (ihave). */
+void sieve_check_set_value(SieveCheck *check, bool value);
+/* Complains if a string of the argument has variables; what is how people call it. */
+bool sieve_check_constant(SieveCheck *check, const SieveArgument *argument, const char *what);
 /* How many commands of that name enclose the one being checked (foreverypart). */
 unsigned sieve_check_enclosing(const SieveCheck *check, const char *command);
 /* The enclosing node number depth of that name, 0 the innermost; NULL. */
@@ -36,7 +57,14 @@ const SieveNode *sieve_check_enclosing_node(const SieveCheck *check, const char 
 /* The command before this one in its block; NULL: it is the first. */
 const SieveNode *sieve_check_previous(const SieveCheck *check);
 /* Remembers that the script includes another: for sieve_script_check_includes(). */
-void sieve_check_add_include(SieveCheck *check, SieveIncludeFrom from, const char *name,
-                             bool optional, unsigned line);
+void sieve_check_add_include(SieveCheck *check, SieveInclude include);
+
+/* ---- variables (RFC 5229) ------------------------------------------------- */
+
+/* The script sets the variable here; name is lower case, without namespace. */
+void sieve_check_set_variable(SieveCheck *check, SieveText name);
+bool sieve_check_was_set(const SieveCheck *check, SieveText name);
+/* An identifier of RFC 5228, no longer than SIEVE_MAX_VARIABLE_NAME. */
+bool sieve_is_variable_name(SieveText name);
 
 #endif

@@ -60,6 +60,8 @@ const SieveExtension *const sieve_extensions[] = {
     &sieve_ext_extracttext,
     &sieve_ext_fcc,
     &sieve_ext_foreverypart,
+    &sieve_ext_ihave,
+    &sieve_ext_include,
     &sieve_ext_mime,
     &sieve_ext_redirect_dsn,
     &sieve_ext_reject,
