@@ -102,6 +102,8 @@ int ctl_map_remove(CtlContext *ctl, int argc, char **argv);
 int ctl_map_resolve(CtlContext *ctl, int argc, char **argv);
 int ctl_srs_forward(CtlContext *ctl, int argc, char **argv);
 int ctl_srs_reverse(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_check(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_test(CtlContext *ctl, int argc, char **argv);
 int ctl_user_password(CtlContext *ctl, int argc, char **argv);
 
 #endif
