@@ -12,6 +12,8 @@
  */
 #include "lda/message.h"
 
+#include <sys/mman.h>
+
 #include "lda/header.h"
 #include "lda/outcome.h"
 
@@ -37,7 +39,9 @@ struct Message {
 
     guint64 start; /* octets of the removed "From " line */
     char *mbox_sender;
-    uint8_t *window;   /* for message_peek() on a file */
+    uint8_t *window; /* for message_peek() on a file */
+    uint8_t *map;    /* of the whole file, for message_bytes(); NULL */
+    size_t map_len;
     char *header_copy; /* of a message in a file; NULL: the header is in buffer */
     size_t header_len;
     Header header;
@@ -58,6 +62,8 @@ message_free(Message *message)
 {
     if (message == NULL)
         return;
+    if (message->map != NULL)
+        (void)munmap(message->map, message->map_len); /* cannot fail: it is what mmap gave */
     lodge_close(&message->fd);
     header_clear(&message->header);
     g_clear_error(&message->failure);
@@ -286,6 +292,26 @@ message_peek(Message *message, guint64 offset, size_t len, size_t *len_out, GErr
         return NULL;
     *len_out = part;
     return message->window;
+}
+
+const uint8_t *
+message_bytes(Message *message, GError **error)
+{
+    void *map;
+
+    if (message->fd < 0)
+        return message->buffer + message->start;
+    if (message->map != NULL)
+        return message->map + message->start;
+    map = mmap(NULL, (size_t)message->received, PROT_READ, MAP_PRIVATE, message->fd, 0);
+    if (map == MAP_FAILED) {
+        (void)lodge_set_errno(error, "map the message in the spool directory '%s'",
+                              message->options.spool_dir);
+        return NULL;
+    }
+    message->map = map;
+    message->map_len = (size_t)message->received;
+    return message->map + message->start;
 }
 
 bool

@@ -43,6 +43,10 @@ bool message_write(const Message *message, int fd, GError **error);
 const uint8_t *message_peek(Message *message, guint64 offset, size_t len, size_t *len_out,
                             GError **error);
 
+/* All of the message, message_size() octets: in memory, or the mapped spool file. Valid for
+ * the life of the message. NULL and G_FILE_ERROR when it cannot be mapped. */
+const uint8_t *message_bytes(Message *message, GError **error);
+
 /* The header block, up to and including the blank line, or its first
  * MESSAGE_HEADER_LIMIT octets. Valid for the life of the message. */
 #define MESSAGE_HEADER_LIMIT (1024 * 1024)

@@ -30,6 +30,7 @@ contents(Message *message, size_t step)
     }
     assert_non_null(message_peek(message, message_size(message), step, &len, NULL));
     assert_int_equal(len, 0);
+    assert_memory_equal(message_bytes(message, NULL), all->str, all->len);
     return all;
 }
 
