@@ -265,22 +265,48 @@ copy(Reader *reader, const GString *text)
     return sieve_arena_text(reader->arena, text->str, text->len);
 }
 
+/* Whether a local part can only be written with quotes. Dots at odd places need none to be read
+ * here, and none to be delivered by Postfix. */
+static bool
+needs_quotes(const GString *local)
+{
+    for (size_t i = 0; i < local->len; i++)
+        if (!is_atom(local->str[i]))
+            return true;
+    return local->len == 0;
+}
+
+static void
+append_quoted(GString *out, const char *text, size_t len)
+{
+    g_string_append_c(out, '"');
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"' || text[i] == '\\')
+            g_string_append_c(out, '\\');
+        g_string_append_c(out, text[i]);
+    }
+    g_string_append_c(out, '"');
+}
+
 static void
 add_valid(Reader *reader, const GString *name)
 {
     SieveAddress address = {.is_valid = true, .name = sieve_text(""), .domain = sieve_text("")};
-    size_t local_len = reader->local->len;
 
     address.local_part = copy(reader, reader->local);
+    if (needs_quotes(reader->local)) {
+        g_string_truncate(reader->local, 0);
+        append_quoted(reader->local, address.local_part.bytes, address.local_part.len);
+    }
     if (reader->domain->len > 0) {
         g_string_append_c(reader->local, '@');
         g_string_append_len(reader->local, reader->domain->str, (gssize)reader->domain->len);
-        address.all = copy(reader, reader->local);
-        address.domain =
-            (SieveText){.bytes = address.all.bytes + local_len + 1, .len = reader->domain->len};
-    } else {
-        address.all = address.local_part;
     }
+    address.all = copy(reader, reader->local);
+    if (reader->domain->len > 0)
+        address.domain =
+            (SieveText){.bytes = address.all.bytes + address.all.len - reader->domain->len,
+                        .len = reader->domain->len};
     if (name->len > 0)
         address.name = sieve_decode_words(reader->arena, copy(reader, name));
     g_array_append_val(reader->addresses, address);
@@ -443,7 +469,9 @@ read_element(Reader *reader)
             element.is_broken |= element.has_address;
             take_word(reader, &element, after_blank);
         } else {
-            element.is_broken = true;
+            /* A stray bracket behind an address does no harm. */
+            reader->is_lenient = true;
+            element.is_broken |= !element.has_address || (c != '>' && c != ')' && c != ']');
             g_string_append_c(reader->phrase, c);
             reader->at++;
         }
@@ -662,13 +690,7 @@ sieve_address_format(const SieveAddress *address)
     if (is_dot_atom(address->local_part)) {
         g_string_append_len(out, address->local_part.bytes, (gssize)address->local_part.len);
     } else {
-        g_string_append_c(out, '"');
-        for (size_t i = 0; i < address->local_part.len; i++) {
-            if (address->local_part.bytes[i] == '"' || address->local_part.bytes[i] == '\\')
-                g_string_append_c(out, '\\');
-            g_string_append_c(out, address->local_part.bytes[i]);
-        }
-        g_string_append_c(out, '"');
+        append_quoted(out, address->local_part.bytes, address->local_part.len);
     }
     if (address->domain.len > 0) {
         g_string_append_c(out, '@');

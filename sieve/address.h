@@ -11,7 +11,7 @@
 #include "sieve/arena.h"
 
 typedef struct {
-    SieveText all;        /* local@domain, or local alone; local part unquoted */
+    SieveText all;        /* local@domain, or local alone; quoted where it must be */
     SieveText local_part; /* unquoted */
     SieveText domain;     /* "" for a bare local part */
     SieveText name;       /* display name, decoded; "" for none */
