@@ -127,6 +127,7 @@ require_one(SieveCheck *check, const SieveString *name)
         complain_unknown_extension(check, name);
         return;
     }
+    check->is_outdated = check->is_outdated || extension->refusal != NULL;
     if (extension->refusal != NULL)
         sieve_check_error(check, name->line, name->column, "%s", extension->refusal);
     else if (!sieve_check_is_offered(check, extension))
@@ -173,7 +174,7 @@ complain_unknown(SieveCheck *check, const SieveNode *node, bool is_test)
     const char *what = is_test ? "test" : "command";
     SieveNearest nearest = sieve_nearest_begin(node->name);
     g_autofree char *key = g_strdup_printf("%s %.200s", what, node->name.bytes);
-    size_t count;
+    size_t count, tags;
     const SieveName *rows = sieve_all_command_names(&count);
 
     if (!g_hash_table_add(check->told_names, g_ascii_strdown(key, -1)))
@@ -186,12 +187,17 @@ complain_unknown(SieveCheck *check, const SieveNode *node, bool is_test)
                           node->name.bytes, node->name.bytes);
         return;
     }
+    (void)sieve_tag_names(node->name, &tags);
     for (size_t i = 0; i < count; i++)
         if (((rows[i].command->traits & SIEVE_TEST) != 0) == is_test)
             sieve_nearest_try(&nearest, rows[i].name);
     if (nearest.name != NULL)
         sieve_check_error(check, node->line, node->column, "unknown %s \"%.60s\": is \"%s\" meant?",
                           what, node->name.bytes, nearest.name);
+    else if (tags > 0)
+        sieve_check_error(check, node->line, node->column,
+                          "unknown %s \"%s\": is the tag \":%s\" meant?", what, node->name.bytes,
+                          node->name.bytes);
     else if (check->unknown != NULL)
         sieve_check_error(check, node->line, node->column,
                           "unknown %s \"%.60s\": perhaps it belongs to \"%s\", which is not known "

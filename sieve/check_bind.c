@@ -54,6 +54,8 @@ complain_unknown_tag(SieveCheck *check, const SieveNode *node, const SieveArgume
     size_t count, same;
     const SieveName *rows = sieve_all_tag_names(&count);
 
+    if (check->is_outdated)
+        return; /* a tag of an old extension: its refusal says what to do */
     (void)sieve_tag_names(argument->tag, &same);
     for (size_t i = 0; i < count; i++)
         if (tag_applies(rows[i].tag, node->command))
@@ -379,7 +381,8 @@ sieve_check_bind(SieveCheck *check, SieveNode *node)
                 given[count++] = argument;
             continue;
         }
-        if (count > 0 && !is_order_told) {
+        if (count > 0 && !is_order_told && !check->is_outdated &&
+            find_tag(check, node->command, argument->tag) != NULL) {
             sieve_check_error(check, argument->line, argument->column,
                               "\":%.40s\" must stand before the other arguments of \"%s\"",
                               argument->tag.bytes, node->command->name);

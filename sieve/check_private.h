@@ -27,6 +27,7 @@ struct SieveCheck {
     GHashTable *variables;  /* names that "set" was given so far, lower case */
     bool is_require_over;   /* something else than require was seen */
     bool has_ihave;
+    bool is_outdated; /* an extension with another name now was required */
     bool has_variables, has_encoded, has_global; /* how strings are read */
     SieveStaticValue value;                      /* of the test whose check() was just called */
     GPtrArray *enclosing;                        /* of SieveNode, outermost first */

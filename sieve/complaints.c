@@ -84,6 +84,15 @@ sieve_complaints_add(GPtrArray *complaints, bool is_error, const char *script, u
     va_end(args);
 }
 
+bool
+sieve_complaints_has_line(const GPtrArray *complaints, unsigned line)
+{
+    const SieveComplaint *last =
+        complaints->len > 0 ? complaints->pdata[complaints->len - 1] : NULL;
+
+    return last != NULL && last->is_error && last->line == line;
+}
+
 static int
 compare_places(const void *a, const void *b)
 {

@@ -13,6 +13,9 @@ void sieve_complaints_add(GPtrArray *complaints, bool is_error, const char *scri
 void sieve_complaints_add_va(GPtrArray *complaints, bool is_error, const char *script,
                              unsigned line, unsigned column, const char *format, va_list args);
 
+/* Whether the last complaint was an error in that line. */
+bool sieve_complaints_has_line(const GPtrArray *complaints, unsigned line);
+
 /* In the order of the source. */
 void sieve_complaints_sort(GPtrArray *complaints);
 

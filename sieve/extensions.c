@@ -8,11 +8,16 @@
 /* Changes nothing but how strings are read (RFC 5228 section 2.4.2.4): check.c does it. */
 static const SieveExtension encoded_character = {.name = "encoded-character"};
 
+static const char *const imapflags_now[] = {"imap4flags", NULL};
+static const char *const notify_now[] = {"enotify", NULL};
+
 static const SieveExtension refused[] = {
     {.name = "imapflags",
+     .implies = imapflags_now,
      .refusal = "the extension \"imapflags\" is called \"imap4flags\" now: require that one; "
                 "\"mark\" is addflag \"\\\\Flagged\" there, \"unmark\" is removeflag"},
     {.name = "notify",
+     .implies = notify_now,
      .refusal = "the extension \"notify\" is called \"enotify\" now: require that one; it is "
                 "written notify :message \"text\" \"mailto:somebody@example.org\""},
     {.name = "mboxmetadata",

@@ -28,8 +28,8 @@ count_to(SieveLexer *lexer, const char *place)
     lexer->counted = place;
 }
 
-static void G_GNUC_PRINTF(3, 4)
-    complain(SieveLexer *lexer, const char *place, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+complain(SieveLexer *lexer, const char *place, const char *format, ...)
 {
     va_list args;
 
@@ -40,11 +40,15 @@ static void G_GNUC_PRINTF(3, 4)
     va_end(args);
 }
 
-/* The same at the place where the current token begins. */
-static void G_GNUC_PRINTF(2, 3) complain_token(const SieveLexer *lexer, const char *format, ...)
+/* The same at the place where the current token begins, unless something is wrong with the line
+ * already: what is no Sieve would be told word by word. */
+__attribute__((format(printf, 2, 3))) static void
+complain_token(const SieveLexer *lexer, const char *format, ...)
 {
     va_list args;
 
+    if (sieve_complaints_has_line(lexer->complaints, lexer->token.line))
+        return;
     va_start(args, format);
     sieve_complaints_add_va(lexer->complaints, true, lexer->script_name, lexer->token.line,
                             lexer->token.column, format, args);

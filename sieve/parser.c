@@ -57,11 +57,13 @@ accept(Parser *parser, SieveTokenKind wanted)
     return true;
 }
 
-static void G_GNUC_PRINTF(4, 5)
-    complain_at(Parser *parser, unsigned line, unsigned column, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void
+complain_at(Parser *parser, unsigned line, unsigned column, const char *format, ...)
 {
     va_list args;
 
+    if (sieve_complaints_has_line(parser->lexer.complaints, line))
+        return; /* a second mistake in one line is mostly a consequence of the first */
     va_start(args, format);
     sieve_complaints_add_va(parser->lexer.complaints, true, parser->lexer.script_name, line, column,
                             format, args);
@@ -120,7 +122,8 @@ static bool
 starts_command(const Parser *parser)
 {
     return kind(parser) == SIEVE_TOKEN_IDENTIFIER &&
-           sieve_command_exists(parser->lexer.token.text, false);
+           sieve_command_exists(parser->lexer.token.text, false) &&
+           !sieve_command_exists(parser->lexer.token.text, true); /* "execute" is both */
 }
 
 /* To the ";", "{" or "}" that ends or begins something, or to what is certainly a command. Does not
@@ -180,6 +183,17 @@ push_string(Parser *parser)
     advance(parser);
 }
 
+/* A list with something else in it than strings: told, and passed over. */
+static void
+skip_list(Parser *parser)
+{
+    complain_here(parser, "a list holds strings only, and this is %s", describe(parser));
+    while (kind(parser) != SIEVE_TOKEN_CLOSE_LIST && kind(parser) != SIEVE_TOKEN_SEMICOLON &&
+           kind(parser) != SIEVE_TOKEN_END)
+        advance(parser);
+    accept(parser, SIEVE_TOKEN_CLOSE_LIST);
+}
+
 /* Behind a string in a list: whether another one follows. */
 static bool
 another_string(Parser *parser)
@@ -187,23 +201,17 @@ another_string(Parser *parser)
     if (accept(parser, SIEVE_TOKEN_COMMA)) {
         if (kind(parser) == SIEVE_TOKEN_STRING)
             return true;
-        if (kind(parser) == SIEVE_TOKEN_CLOSE_LIST)
-            complain_here(parser, "a string is missing between \",\" and \"]\"");
-        else
-            complain_here(parser, "a list holds strings only, and this is %s", describe(parser));
+        if (kind(parser) != SIEVE_TOKEN_CLOSE_LIST) {
+            skip_list(parser);
+            return false;
+        }
+        complain_here(parser, "a string is missing between \",\" and \"]\"");
     } else if (kind(parser) == SIEVE_TOKEN_STRING) {
         complain_before(parser, "a comma is missing between two strings of a list");
         return true;
-    } else if (kind(parser) != SIEVE_TOKEN_CLOSE_LIST) {
-        complain_before(parser, "this list has no end: \"]\" is missing");
-        return false;
     }
-    /* What is no string is passed over up to the end of the list. */
-    while (kind(parser) == SIEVE_TOKEN_NUMBER || kind(parser) == SIEVE_TOKEN_TAG ||
-           kind(parser) == SIEVE_TOKEN_COMMA || kind(parser) == SIEVE_TOKEN_STRING ||
-           kind(parser) == SIEVE_TOKEN_IDENTIFIER)
-        advance(parser);
-    accept(parser, SIEVE_TOKEN_CLOSE_LIST);
+    if (!accept(parser, SIEVE_TOKEN_CLOSE_LIST))
+        complain_before(parser, "this list has no end: \"]\" is missing");
     return false;
 }
 
@@ -214,20 +222,13 @@ parse_string_list(Parser *parser)
     if (kind(parser) == SIEVE_TOKEN_CLOSE_LIST) {
         complain_here(parser, "a list of strings cannot be empty");
         advance(parser);
-        return;
+    } else if (kind(parser) != SIEVE_TOKEN_STRING) {
+        skip_list(parser);
+    } else {
+        do
+            push_string(parser);
+        while (another_string(parser));
     }
-    if (kind(parser) != SIEVE_TOKEN_STRING) {
-        complain_here(parser, "a list holds strings only, and this is %s", describe(parser));
-        while (kind(parser) == SIEVE_TOKEN_NUMBER || kind(parser) == SIEVE_TOKEN_TAG ||
-               kind(parser) == SIEVE_TOKEN_COMMA || kind(parser) == SIEVE_TOKEN_STRING ||
-               kind(parser) == SIEVE_TOKEN_IDENTIFIER)
-            advance(parser);
-        accept(parser, SIEVE_TOKEN_CLOSE_LIST);
-        return;
-    }
-    do
-        push_string(parser);
-    while (another_string(parser));
 }
 
 static void

@@ -117,8 +117,9 @@ typedef struct {
 static void walk_includes(Walk *walk, const SieveScript *script, guint64 depth,
                           guint64 *height_out);
 
-static void G_GNUC_PRINTF(5, 6) complain(Walk *walk, bool is_error, const SieveScript *script,
-                                         const SieveInclude *include, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void
+complain(Walk *walk, bool is_error, const SieveScript *script, const SieveInclude *include,
+         const char *format, ...)
 {
     va_list args;
 
