@@ -242,6 +242,9 @@ read_angle(Reader *reader)
 {
     reader->at++;
     g_string_truncate(reader->domain, 0);
+    (void)skip_blanks(reader);
+    /* RFC 5228 section 2.4.2.3: routes are not permitted in what a script sends to. */
+    reader->is_lenient |= reader->at < reader->end && *reader->at == '@';
     if (!skip_route(reader) || !read_local(reader, reader->local))
         return false;
     if (reader->at < reader->end && *reader->at == '@') {

@@ -21,6 +21,7 @@ is_field_name(SieveText name)
     return name.len > 0;
 }
 
+/* RFC 5228 section 2.4.2.2: a test must not fail for a name that no header can have. */
 static void
 check_field_names(SieveCheck *check, const SieveArgument *argument)
 {
@@ -28,10 +29,10 @@ check_field_names(SieveCheck *check, const SieveArgument *argument)
         const SieveString *name = &argument->strings[i];
 
         if (name->piece_count == 0 && !is_field_name(name->text))
-            sieve_check_error(check, name->line, name->column,
-                              "'%s' is no name of a header field: it is written without colon "
-                              "and blanks, like \"subject\"",
-                              name->text.bytes);
+            sieve_check_warning(check, name->line, name->column,
+                                "'%s' is no name of a header field: it is written without colon "
+                                "and blanks, like \"subject\"",
+                                name->text.bytes);
     }
 }
 
