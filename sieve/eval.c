@@ -5,6 +5,7 @@
  * parser has seen to, and includes no deeper than [sieve] include_max_depth.
  */
 #include "sieve/extension.h"
+#include "sieve/modules.h"
 #include "sieve/run_private.h"
 
 /* ---- tests -------------------------------------------------------------------- */
@@ -200,7 +201,7 @@ sieve_run_script(SieveRun *run, SieveScript *script, GError **error)
     sieve_scope_free(run->last);
     run->last = NULL;
     run->flow = SIEVE_FLOW_ON;
-    done = eval_script(run, script, error);
+    done = eval_script(run, script, error) && sieve_modules_check(error);
     if (!done) {
         add_place(run, error);
         run->failed = true;

@@ -319,6 +319,9 @@ replace_part(SieveRun *run, SievePart *part, const GString *entity, GError **err
     } else {
         g_string_append_len(whole, entity->str, (gssize)entity->len);
     }
+    /* The line end before the boundary may have been that of the part's header. */
+    if (end < body.len && body.bytes[end] == '-')
+        append_line_end(whole);
     g_string_append_len(whole, body.bytes + end, (gssize)(body.len - end));
     return set_message(run, g_steal_pointer(&whole), error);
 }

@@ -176,12 +176,16 @@ before_line(const char *content, const char *line)
 static void
 end_parts(Scan *scan, const SievePart *outer, const char *line, bool is_boundary)
 {
+    const char *inner_end = scan->mime->body.bytes;
+
     if (scan->in_header)
         end_header(scan, line, line, false);
     for (; scan->current != outer; scan->current = scan->current->parent) {
         SievePart *part = scan->current;
 
-        part->content_end = is_boundary ? before_line(part->content, line) : line;
+        /* Of an empty part the line end belongs to its header, so to what is around it too. */
+        part->content_end = MAX(is_boundary ? before_line(part->content, line) : line, inner_end);
+        inner_end = part->content_end;
         part->end = scan->mime->count;
     }
 }

@@ -52,7 +52,7 @@ bool sieve_part_content(SievePart *part, SieveText *content_out, bool *is_sound_
 /* As a reader sees it: HTML without its markup and with entities resolved. */
 bool sieve_part_text(SievePart *part, SieveText *text_out, GError **error);
 
-/* ---- structured fields (RFC 2045 section 5.1, RFC 2183): mime_decode.c ---- */
+/* ---- structured fields (RFC 2045 section 5.1, RFC 2183): mime_field.c ---- */
 
 /* "Text/Plain; charset=x" gives "text" and "plain", lower case; a field without slash (a
  * Content-Disposition) an empty subtype. False: it does not begin with a token. */

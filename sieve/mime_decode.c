@@ -1,11 +1,12 @@
-/* sieve/mime_decode.c - what MIME headers say and contents mean; see mime.h
+/* sieve/mime_decode.c - what MIME parameters and contents mean: the module lodge-mime.so
  *
- * All by GMime: parameters (RFC 2231, and RFC 2047 where it should not be), transfer encodings
- * (RFC 2045 section 6, uuencode too) and charsets. The rest is tolerance: an unknown encoding
- * leaves the content as it is, and what is not valid in its charset becomes U+FFFD, or,
- * for UTF-8 and us-ascii, is read as ISO 8859-1, as in header fields.
+ * modules.h says how it is loaded. All by GMime: parameters (RFC 2231, and RFC 2047 where it
+ * should not be), transfer encodings (RFC 2045 section 6, and uuencode) and charsets. The rest
+ * is tolerance: an unknown encoding leaves the content as it is, and what is not valid in its
+ * charset becomes U+FFFD, or, for UTF-8 and us-ascii, is read as ISO 8859-1, as in header
+ * fields.
  */
-#include "sieve/mime.h"
+#include "sieve/modules.h"
 
 #include <gmime/gmime.h>
 
@@ -25,96 +26,13 @@ start_gmime(void)
     }
 }
 
-/* ---- structured fields --------------------------------------------------- */
-
-/* RFC 2045 section 5.1: what a token may be made of. */
 static bool
-is_token_char(char c)
+find_parameter(SieveArena *arena, const char *parameters, SieveText name, SieveText *value_out)
 {
-    return (unsigned char)c > ' ' && c != 0x7f && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
-}
-
-/* Behind blanks and comments (RFC 822). */
-static const char *
-skip_blanks(const char *p, const char *end)
-{
-    unsigned depth = 0;
-
-    for (; p < end; p++) {
-        if (*p == '(')
-            depth++;
-        else if (*p == ')' && depth > 0)
-            depth--;
-        else if (*p == '\\' && depth > 0 && p + 1 < end)
-            p++;
-        else if (depth == 0 && strchr(" \t\r\n", *p) == NULL)
-            break;
-    }
-    return p;
-}
-
-static SieveText
-lower_token(SieveArena *arena, const char **p_inout, const char *end)
-{
-    const char *start = *p_inout;
-
-    while (*p_inout < end && is_token_char(**p_inout))
-        (*p_inout)++;
-
-    SieveText token = sieve_arena_text(arena, start, (size_t)(*p_inout - start));
-    char *bytes = (char *)token.bytes;
-
-    for (size_t i = 0; i < token.len; i++)
-        bytes[i] = g_ascii_tolower(bytes[i]);
-    return token;
-}
-
-bool
-sieve_mime_type_parse(SieveArena *arena, SieveText field, SieveText *type_out,
-                      SieveText *subtype_out)
-{
-    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end);
-    SieveText type = lower_token(arena, &p, end), subtype = sieve_text("");
-
-    if (type.len == 0)
-        return false;
-    p = skip_blanks(p, end);
-    if (p < end && *p == '/') {
-        p = skip_blanks(p + 1, end);
-        subtype = lower_token(arena, &p, end);
-    }
-    *type_out = type;
-    *subtype_out = subtype;
-    return true;
-}
-
-/* What follows the first semicolon, as a C string; NULL when there is none. */
-static char *
-parameters_of(SieveText field)
-{
-    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end);
-
-    while (p < end && *p != ';')
-        p = skip_blanks(p + 1, end);
-    if (p >= end)
-        return NULL;
-
-    char *text = g_strndup(p + 1, MIN((size_t)(end - p) - 1, SIEVE_MAX_PARAMETERS));
-
-    return text;
-}
-
-bool
-sieve_mime_parameter(SieveArena *arena, SieveText field, SieveText name, SieveText *value_out)
-{
-    g_autofree char *text = parameters_of(field);
-
-    if (text == NULL)
-        return false;
     start_gmime();
 
     g_autofree char *wanted = g_strndup(name.bytes, name.len);
-    g_autoptr(GMimeParamList) list = g_mime_param_list_parse(NULL, text);
+    g_autoptr(GMimeParamList) list = g_mime_param_list_parse(NULL, parameters);
     GMimeParam *param = list == NULL ? NULL : g_mime_param_list_get_parameter(list, wanted);
 
     if (param == NULL || g_mime_param_get_value(param) == NULL)
@@ -124,21 +42,6 @@ sieve_mime_parameter(SieveArena *arena, SieveText field, SieveText name, SieveTe
 }
 
 /* ---- transfer encodings -------------------------------------------------- */
-
-/* Sets *encoding_out; false: it is unknown. */
-static bool
-encoding_find(SieveText field, GMimeContentEncoding *encoding_out)
-{
-    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end), *start = p;
-
-    while (p < end && is_token_char(*p))
-        p++;
-
-    g_autofree char *name = g_strndup(start, (size_t)(p - start));
-
-    *encoding_out = g_mime_content_encoding_from_string(name);
-    return *encoding_out != GMIME_CONTENT_ENCODING_DEFAULT || *name == '\0';
-}
 
 static bool
 is_identity(GMimeContentEncoding encoding)
@@ -265,14 +168,6 @@ is_utf8_name(const char *charset)
            g_ascii_strcasecmp(charset, "us-ascii") == 0 || g_ascii_strcasecmp(charset, "utf8") == 0;
 }
 
-/* Nothing to do for most text: it is returned as it is. */
-static bool
-is_ready(SieveText text)
-{
-    return memchr(text.bytes, '\r', text.len) == NULL &&
-           g_utf8_validate(text.bytes, (gssize)text.len, NULL);
-}
-
 /* Appends text as UTF-8 with LF; false: charset is unknown or text not valid in it. */
 static bool
 append_text(GString *out, SieveText text, const char *charset)
@@ -291,45 +186,28 @@ append_text(GString *out, SieveText text, const char *charset)
     return is_sound;
 }
 
-static SieveText
-cut(SieveText text, bool is_text)
+static bool
+decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_text, SieveText charset,
+       SieveText *content_out, bool *is_sound_out, GError **error)
 {
-    if (text.len <= SIEVE_MAX_BODY_TEXT)
-        return text;
-    text.len = SIEVE_MAX_BODY_TEXT;
-    while (is_text && text.len > 0 && ((unsigned char)text.bytes[text.len] & 0xc0) == 0x80)
-        text.len--;
-    return text;
-}
-
-bool
-sieve_mime_decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_text,
-                  SieveText charset, SieveText *content_out, bool *is_sound_out, GError **error)
-{
-    GMimeContentEncoding transfer;
-    bool is_sound = encoding_find(encoding, &transfer);
+    GMimeContentEncoding transfer = g_mime_content_encoding_from_string(encoding.bytes);
+    bool is_sound = transfer != GMIME_CONTENT_ENCODING_DEFAULT || encoding.len == 0;
     SieveText content = raw;
 
-    /* No encoding makes more than it has of its input but for the odd line end. */
-    content.len = MIN(content.len, (size_t)SIEVE_MAX_BODY_TEXT * 2);
     if (!is_identity(transfer)) {
         if (!sieve_arena_room(arena, content.len + 1024, error))
             return false;
         content = undo_encoding(arena, transfer, content);
     }
-    content = cut(content, is_text);
     if (is_text) {
         g_autofree char *charset_name = g_strndup(charset.bytes, charset.len);
+        g_autoptr(GString) text = g_string_sized_new(content.len + content.len / 8);
 
-        if (!is_utf8_name(charset_name) || !is_ready(content)) {
-            g_autoptr(GString) text = g_string_sized_new(content.len + content.len / 8);
-
-            start_gmime();
-            is_sound = append_text(text, content, charset_name) && is_sound;
-            if (!sieve_arena_room(arena, text->len, error))
-                return false;
-            content = cut(sieve_arena_text(arena, text->str, text->len), true);
-        }
+        start_gmime();
+        is_sound = append_text(text, content, charset_name) && is_sound;
+        if (!sieve_arena_room(arena, text->len, error))
+            return false;
+        content = sieve_arena_text(arena, text->str, text->len);
     }
     *content_out = content;
     *is_sound_out = is_sound;
@@ -362,8 +240,8 @@ encoding_for(SieveText text)
     return is_plain ? GMIME_CONTENT_ENCODING_7BIT : GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
 }
 
-GString *
-sieve_mime_text_entity(SieveText text)
+static GString *
+text_entity(SieveText text)
 {
     GMimeContentEncoding encoding = encoding_for(text);
     GString *entity = g_string_new("Content-Type: text/plain; charset=utf-8\n");
@@ -386,3 +264,10 @@ sieve_mime_text_entity(SieveText text)
     g_string_append_len(entity, encoded, (gssize)len);
     return entity;
 }
+
+const SieveMimeModule sieve_mime_module = {
+    .version = LODGE_VERSION,
+    .parameter = find_parameter,
+    .decode = decode,
+    .text_entity = text_entity,
+};
