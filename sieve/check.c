@@ -22,6 +22,14 @@ is_named(const SieveNode *node, const char *name)
     return g_ascii_strcasecmp(node->name.bytes, name) == 0;
 }
 
+/* Whether there are so many complaints that no more are kept. */
+static bool
+is_full(const SieveCheck *check)
+{
+    return check->complaints->len >= SIEVE_MAX_COMPLAINTS &&
+           sieve_complaints_errors(check->complaints) >= SIEVE_MAX_COMPLAINTS;
+}
+
 /* ---- extensions ---------------------------------------------------------- */
 
 bool
@@ -63,23 +71,23 @@ mark_required(SieveCheck *check, const SieveExtension *extension)
 
 void
 sieve_check_needs(SieveCheck *check, unsigned extension, unsigned line, unsigned column,
-                  const char *thing)
+                  const char *prefix, const char *name)
 {
-    const char *name = sieve_extensions[extension]->name;
+    const char *owner = sieve_extensions[extension]->name;
 
     if (check->required[extension] || check->told[extension])
         return;
     check->told[extension] = true;
     if (!sieve_check_is_offered(check, sieve_extensions[extension]))
         sieve_check_error(check, line, column,
-                          "\"%s\" belongs to the extension \"%s\", which is not offered on this "
+                          "\"%s%s\" belongs to the extension \"%s\", which is not offered on this "
                           "server",
-                          thing, name);
+                          prefix, name, owner);
     else
         sieve_check_error(check, line, column,
-                          "\"%s\" needs the extension \"%s\": add require [\"%s\"]; at the top of "
-                          "the script",
-                          thing, name, name);
+                          "\"%s%s\" needs the extension \"%s\": add require [\"%s\"]; at the top "
+                          "of the script",
+                          prefix, name, owner, owner);
 }
 
 static void
@@ -143,7 +151,7 @@ check_require(SieveCheck *check, const SieveNode *node)
         sieve_check_error(check, node->line, node->column,
                           "\"require\" must stand at the top of the script, before any other "
                           "command");
-    for (size_t i = 0; i < node->values[0]->string_count; i++)
+    for (size_t i = 0; i < node->values[0]->string_count && !is_full(check); i++)
         require_one(check, &node->values[0]->strings[i]);
 }
 
@@ -219,7 +227,8 @@ define(SieveCheck *check, SieveNode *node, bool is_test)
         return false;
     }
     node->command = row->command;
-    sieve_check_needs(check, row->extension, node->line, node->column, row->command->name);
+    sieve_check_needs(check, row->extension, node->line, node->column, "",
+                      row->command->name);
     return true;
 }
 
@@ -448,7 +457,7 @@ check_commands(SieveCheck *check, SieveNode *first)
     Chain chain = {0};
     bool ends = false;
 
-    for (SieveNode *node = first; node != NULL; node = node->next) {
+    for (SieveNode *node = first; node != NULL && !is_full(check); node = node->next) {
         check->previous = previous;
         if (check_command(check, node, &chain))
             return true;

@@ -133,9 +133,8 @@ bind_tag(SieveCheck *check, SieveNode *node, size_t *index_inout)
     }
 
     const SieveTag *tag = row->tag;
-    g_autofree char *thing = g_strdup_printf(":%s", tag->name);
 
-    sieve_check_needs(check, row->extension, argument->line, argument->column, thing);
+    sieve_check_needs(check, row->extension, argument->line, argument->column, ":", tag->name);
     is_good = check_repeated(check, node, tag, argument);
     if (tag->argument == 0) {
         value = NULL;
@@ -194,6 +193,22 @@ describe_slots(const Slot *slots, size_t count)
     return g_string_free(text, FALSE);
 }
 
+/* Too few or too many arguments. */
+static void
+complain_count(SieveCheck *check, const SieveNode *node, const Slot *slots, size_t slot_count,
+               const SieveArgument *extra)
+{
+    g_autofree char *wanted = describe_slots(slots, slot_count);
+
+    if (extra == NULL)
+        sieve_check_error(check, node->line, node->column,
+                          "an argument is missing: \"%s\" takes %s", node->command->name, wanted);
+    else
+        sieve_check_error(check, extra->line, extra->column,
+                          "one argument too many: \"%s\" takes %s", node->command->name,
+                          slot_count == 0 ? "none" : wanted);
+}
+
 static bool
 bind_positional(SieveCheck *check, SieveNode *node, const SieveArgument **given, size_t count)
 {
@@ -203,19 +218,10 @@ bind_positional(SieveCheck *check, SieveNode *node, const SieveArgument **given,
     size_t spare = count > required ? count - required : 0;
     size_t next = 0;
     bool is_good = true;
-    g_autofree char *wanted = describe_slots(slots, slot_count);
 
-    if (count < required) {
-        sieve_check_error(check, node->line, node->column,
-                          "an argument is missing: \"%s\" takes %s", node->command->name, wanted);
-        return false;
-    }
-    if (count > slot_count) {
-        const SieveArgument *extra = given[slot_count];
-
-        sieve_check_error(check, extra->line, extra->column,
-                          "one argument too many: \"%s\" takes %s", node->command->name,
-                          slot_count == 0 ? "none" : wanted);
+    if (count < required || count > slot_count) {
+        complain_count(check, node, slots, slot_count,
+                       count > slot_count ? given[slot_count] : NULL);
         return false;
     }
     for (size_t i = 0; i < slot_count; i++) {
@@ -268,7 +274,7 @@ find_comparator(SieveCheck *check, const SieveBoundTag *bound, const SieveCompar
 
         for (unsigned i = 0; sieve_extensions[i] != NULL; i++)
             if (g_strcmp0(sieve_extensions[i]->name, extension) == 0)
-                sieve_check_needs(check, i, name->line, name->column, comparator->name);
+                sieve_check_needs(check, i, name->line, name->column, "", comparator->name);
     }
     *found_out = comparator;
     return true;

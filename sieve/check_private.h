@@ -42,10 +42,10 @@ bool sieve_check_bind(SieveCheck *check, SieveNode *node);
 /* Resolves encoded characters and finds variables. */
 void sieve_check_string(SieveCheck *check, SieveString *string);
 
-/* Sees that the extension with that index is required; if not, complains once that thing
- * ("fileinto", ":copy") needs it. */
+/* Sees that the extension with that index is required; if not, complains once that prefix
+ * and name ("" "fileinto", ":" "copy") need it. */
 void sieve_check_needs(SieveCheck *check, unsigned extension, unsigned line, unsigned column,
-                       const char *thing);
+                       const char *prefix, const char *name);
 bool sieve_check_is_offered(const SieveCheck *check, const SieveExtension *extension);
 
 #endif

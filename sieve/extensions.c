@@ -95,10 +95,13 @@ const SieveExtension *const sieve_extensions[] = {
 const SieveExtension *
 sieve_extension_find(SieveText name)
 {
-    for (size_t i = 0; sieve_extensions[i] != NULL; i++)
-        if (sieve_extensions[i]->name != NULL && strlen(sieve_extensions[i]->name) == name.len &&
-            memcmp(sieve_extensions[i]->name, name.bytes, name.len) == 0)
+    for (size_t i = 0; sieve_extensions[i] != NULL; i++) {
+        const char *known = sieve_extensions[i]->name;
+
+        if (known != NULL && known[0] == name.bytes[0] && strlen(known) == name.len &&
+            memcmp(known, name.bytes, name.len) == 0)
             return sieve_extensions[i];
+    }
     return NULL;
 }
 

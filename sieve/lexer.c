@@ -146,20 +146,17 @@ sieve_lexer_init(SieveLexer *lexer, const char *script_name, const char *text, s
 static char *
 find_line_end(const SieveLexer *lexer, char *from)
 {
-    char *newline = memchr(from, '\n', (size_t)(lexer->end - from));
-
-    return newline == NULL ? lexer->end : newline;
+    while (from < lexer->end && *from != '\n')
+        from++;
+    return from;
 }
 
 static void
 skip_bracket_comment(SieveLexer *lexer)
 {
-    char *p = lexer->at + 2;
-
-    while ((p = memchr(p, '*', (size_t)(lexer->end - p))) != NULL) {
-        p++;
-        if (*p == '/') {
-            lexer->at = p + 1;
+    for (char *p = lexer->at + 2; p < lexer->end; p++) {
+        if (p[0] == '*' && p[1] == '/') {
+            lexer->at = p + 2;
             return;
         }
     }

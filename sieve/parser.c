@@ -307,10 +307,11 @@ parse_arguments(Parser *parser, SieveNode *node, bool is_in_list)
         advance(parser);
     }
     node->argument_count = parser->arguments->len - first;
-    node->arguments = sieve_arena_new0(parser->arena, SieveArgument, node->argument_count);
-    if (node->argument_count > 0)
+    if (node->argument_count > 0) {
+        node->arguments = sieve_arena_new0(parser->arena, SieveArgument, node->argument_count);
         memcpy(node->arguments, &g_array_index(parser->arguments, SieveArgument, first),
                node->argument_count * sizeof(SieveArgument));
+    }
     g_array_set_size(parser->arguments, first);
 }
 
