@@ -227,8 +227,7 @@ define(SieveCheck *check, SieveNode *node, bool is_test)
         return false;
     }
     node->command = row->command;
-    sieve_check_needs(check, row->extension, node->line, node->column, "",
-                      row->command->name);
+    sieve_check_needs(check, row->extension, node->line, node->column, "", row->command->name);
     return true;
 }
 
