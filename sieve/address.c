@@ -218,6 +218,7 @@ skip_route(Reader *reader)
     (void)skip_blanks(reader);
     if (reader->at == reader->end || *reader->at != '@')
         return true;
+    reader->is_lenient = true; /* RFC 5228 section 2.4.2.3 has none */
     while (reader->at < reader->end && *reader->at != ':') {
         if (*reader->at == '@') {
             reader->at++;

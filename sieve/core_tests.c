@@ -189,6 +189,9 @@ match_path(SieveRun *run, const SieveNode *node, const char *path, SieveMatching
                                  .domain = sieve_text(""),
                                  .name = sieve_text(""),
                                  .is_valid = true};
+    /* RFC 5231 section 4.2: of the null path there is no address to count. */
+    if (address.all.len == 0 && node->matcher->type == SIEVE_MATCH_COUNT)
+        return true;
     return !sieve_run_address_part(run, node, &address, &part) ||
            sieve_matching_value(matching, part, error);
 }

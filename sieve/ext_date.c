@@ -30,6 +30,7 @@ static void
 check_date(SieveCheck *check, SieveNode *node)
 {
     check_part(check, node->values[1]);
+    sieve_index_check(check, node);
 }
 
 static void

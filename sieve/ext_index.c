@@ -57,17 +57,9 @@ sieve_index_check(SieveCheck *check, SieveNode *node)
         sieve_check_error(check, index->line, index->column, ":index counts from 1");
 }
 
-static void
-check_index_tag(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound)
-{
-    /* Once for a node that has both. */
-    if (strcmp(bound->tag->name, "index") == 0 || sieve_node_tag(node, "index") == NULL)
-        sieve_index_check(check, node);
-}
-
 static const SieveTag tags[] = {
-    {.name = "index", .traits = SIEVE_TAKES_INDEX, .argument = 'n', .check = check_index_tag},
-    {.name = "last", .traits = SIEVE_TAKES_INDEX, .check = check_index_tag},
+    {.name = "index", .traits = SIEVE_TAKES_INDEX, .argument = 'n'},
+    {.name = "last", .traits = SIEVE_TAKES_INDEX},
     {.name = NULL},
 };
 

@@ -110,6 +110,7 @@ static const Row single[] = {
     {"single_quoted_local_part", "\"a b\"@x.org", "\"a b\"@x.org"},
     {"single_literal", "a@[192.0.2.1]", "a@[192.0.2.1]"},
     {"single_utf8", "\xc3\xa1@\xc3\xa4.org", "\xc3\xa1@\xc3\xa4.org"},
+    {"a_route_is_not_single", "<@r.org:a@x.org>", NULL},
     {"two_are_not_single", "a@x.org, b@y.org", NULL},
     {"a_comma_is_not_single", "a@x.org,", NULL},
     {"a_group_is_not_single", "G: a@x.org;", NULL},
