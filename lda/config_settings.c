@@ -187,7 +187,7 @@ static const ConfigSetting settings[] = {
     ENGINE_SECONDS(max_cpu_time, "30s", 1, "CPU time of one run."),
     ENGINE_COUNT(max_steps, "10000000", 1000, G_MAXINT32,
                  "Tests, fields and patterns looked at in one run."),
-    ENGINE_SIZE(variables_max_size, "4K", 128, "Longer values of variables are cut."),
+    ENGINE_SIZE(variables_max_size, "4K", 1, "Longer values of variables are cut."),
     ENGINE_COUNT(include_max_depth, "10", 0, 100, "Scripts that include each other, at most."),
     ENGINE_COUNT(include_max_scripts, "255", 0, 10000, "Different scripts included, at most."),
     ENGINE_SIZE(editheader_max_size, "2K", 1024, "Size of one added header field."),
