@@ -11,7 +11,7 @@
 #include "schema/database.h"
 #include "schema/mailmap.h"
 
-/* How many are kept, about 300 KiB of a worker; one more, and all are forgotten. Fewer
+/* How many are kept, about 240 KiB of a worker; one more, and all are forgotten. Fewer
  * than the mailboxes that get mail in turn would help little: a question costs eight
  * system calls more, half of them for locks that all workers want. */
 #define ANSWERS_MAX 1024
