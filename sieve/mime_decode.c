@@ -148,7 +148,7 @@ append_converted(GString *out, SieveText text, iconv_t converter)
         size_t done = iconv(converter, in_left == 0 ? NULL : &in, &in_left, &to, &to_left);
         bool is_stuck = done == (size_t)-1 && errno != E2BIG;
 
-        append_lines(out, buffer, sizeof buffer - to_left);
+        g_string_append_len(out, buffer, (gssize)(sizeof buffer - to_left));
         if (is_stuck && in_left > 0) {
             g_string_append(out, "\xEF\xBF\xBD");
             in++;
@@ -180,10 +180,13 @@ append_text(GString *out, SieveText text, const char *charset)
         return is_sound && is_utf8_name(charset);
     }
 
-    bool is_sound = append_converted(out, text, converter);
+    g_autoptr(GString) converted = g_string_sized_new(text.len + text.len / 8);
+    bool is_sound = append_converted(converted, text, converter);
 
     (void)g_mime_iconv_close(converter); /* it was open */
-    return is_sound;
+    /* Some converters make what no character is: more than U+10FFFF. */
+    return append_utf8(out, (SieveText){.bytes = converted->str, .len = converted->len}) &&
+           is_sound;
 }
 
 static bool
