@@ -4,6 +4,10 @@
  * section 2.10.3), what cannot stand together is an error (RFC 5429 section 2.4, RFC 5230
  * section 4.7), and numbers are bounded. The implicit keep is decided in the end
  * (section 2.10.2): it is no entry of the list until sieve_run_finish().
+ *
+ * In a chain of scripts, a keep of any but the last means "go on with the next script": it leaves
+ * the list when that begins. Conflicts are those of one script; what an earlier one asked
+ * for is compatible with a later reject (draft-degener-sieve-multiscript sections 3 and 4).
  */
 #include "sieve/extension.h"
 #include "sieve/limits.h"
@@ -66,15 +70,60 @@ void
 sieve_run_set_flags(SieveRun *run, char **flags)
 {
     run->flags = flags;
+    run->kept_flags = NULL;
+}
+
+/* RFC 3501 section 9: an atom, or one of the system flags that may be set. */
+static bool
+is_flag(const char *flag)
+{
+    static const char *const system_flags[] = {"\\Answered", "\\Flagged", "\\Deleted", "\\Seen",
+                                               "\\Draft"};
+
+    if (*flag == '\\') {
+        for (size_t i = 0; i < G_N_ELEMENTS(system_flags); i++) {
+            if (g_ascii_strcasecmp(flag, system_flags[i]) == 0)
+                return true;
+        }
+        return false;
+    }
+    for (; *flag != '\0'; flag++) {
+        if (*flag <= ' ' || *flag > '~' || strchr("(){%*\"\\]", *flag) != NULL)
+            return false;
+    }
+    return true;
+}
+
+char **
+sieve_flags_valid(SieveRun *run, const SieveNode *node, const SieveText *texts, size_t count)
+{
+    char **flags = sieve_flags_normalize(run->arena, texts, count);
+    size_t kept = 0;
+
+    for (size_t i = 0; flags[i] != NULL; i++) {
+        if (is_flag(flags[i]))
+            flags[kept++] = flags[i];
+        else
+            sieve_run_warn(run, node, "'%s' is no flag that can be set and is ignored", flags[i]);
+    }
+    flags[kept] = NULL;
+    return flags;
 }
 
 /* ---- making ------------------------------------------------------------------- */
+
+/* An action, and what only this file wants to know of it. */
+typedef struct {
+    SieveAction action;
+    const char
+        *target; /* the mailbox that keep and fileinto mean in the end; "INBOX" in capitals */
+} Asked;
 
 SieveAction *
 sieve_action_new(SieveRun *run, const SieveNode *node, SieveActionKind kind)
 {
     static char *nothing[] = {NULL};
-    SieveAction *action = sieve_arena_new0(run->arena, SieveAction, 1);
+    SieveAction *action = &sieve_arena_new0(run->arena, Asked, 1)->action;
 
     action->kind = kind;
     action->script = sieve_arena_strdup(run->arena, sieve_script_name(sieve_run_script_now(run)));
@@ -107,7 +156,7 @@ take_flags(SieveRun *run, const SieveNode *node, char **otherwise)
 
     const SieveText *texts = sieve_run_strings(run, bound->value, &count);
 
-    return sieve_flags_normalize(run->arena, texts, count);
+    return sieve_flags_valid(run, node, texts, count);
 }
 
 bool
@@ -135,12 +184,37 @@ sieve_action_take_tags(SieveRun *run, const SieveNode *node, SieveAction *action
 
 /* ---- adding ------------------------------------------------------------------- */
 
-static bool
-is_inbox(const SieveAction *action)
+static const char *
+target_of(const SieveAction *action)
 {
-    return action->kind == SIEVE_ACTION_KEEP ||
-           (action->kind == SIEVE_ACTION_FILEINTO && action->special_use == NULL &&
-            action->mailboxid == NULL && g_ascii_strcasecmp(action->mailbox, "INBOX") == 0);
+    return ((const Asked *)action)->target;
+}
+
+/* Two names may mean one mailbox, which gets one copy (RFC 5228 section 2.10.3): special use (RFC
+ * 8579 section 4) and id (RFC 9042 section 4) go before the name, where the host finds them. */
+static bool
+find_target(SieveRun *run, SieveAction *action, GError **error)
+{
+    const SieveHost *host = run->host;
+    g_autofree char *found = NULL;
+    const char *mailbox = action->mailbox;
+
+    if (action->kind == SIEVE_ACTION_KEEP) {
+        ((Asked *)action)->target = "INBOX";
+        return true;
+    }
+    if (action->kind != SIEVE_ACTION_FILEINTO)
+        return true;
+    if (action->special_use != NULL && host->special_use != NULL &&
+        !host->special_use(host->data, action->special_use, &found, error))
+        return sieve_run_host_failed(run, error);
+    if (action->mailboxid != NULL && host->mailbox_by_id != NULL &&
+        !host->mailbox_by_id(host->data, action->mailboxid, &found, error))
+        return sieve_run_host_failed(run, error);
+    if (found != NULL)
+        mailbox = sieve_arena_strdup(run->arena, found);
+    ((Asked *)action)->target = g_ascii_strcasecmp(mailbox, "INBOX") == 0 ? "INBOX" : mailbox;
+    return true;
 }
 
 /* The local part as written, the domain without regard to case. */
@@ -157,27 +231,13 @@ is_same_address(const char *a, const char *b)
 static bool
 is_equal(const SieveAction *a, const SieveAction *b)
 {
-    if (is_inbox(a) && is_inbox(b))
-        return true;
+    if (target_of(a) != NULL && target_of(b) != NULL)
+        return strcmp(target_of(a), target_of(b)) == 0;
     if (a->kind != b->kind)
         return false;
-    switch (a->kind) {
-    case SIEVE_ACTION_FILEINTO:
-        return strcmp(a->mailbox, b->mailbox) == 0 &&
-               g_strcmp0(a->special_use, b->special_use) == 0 &&
-               g_strcmp0(a->mailboxid, b->mailboxid) == 0;
-    case SIEVE_ACTION_REDIRECT:
+    if (a->kind == SIEVE_ACTION_REDIRECT)
         return is_same_address(a->address, b->address);
-    case SIEVE_ACTION_DISCARD:
-    case SIEVE_ACTION_KEEP:
-        return true;
-    case SIEVE_ACTION_REJECT:
-    case SIEVE_ACTION_VACATION:
-    case SIEVE_ACTION_NOTIFY:
-    case SIEVE_ACTION_PIPE:
-        break;
-    }
-    return false;
+    return a->kind == SIEVE_ACTION_DISCARD;
 }
 
 static const char *
@@ -207,21 +267,45 @@ conflicts(const SieveAction *a, const SieveAction *b)
     return other->kind != SIEVE_ACTION_DISCARD && other->kind != SIEVE_ACTION_NOTIFY;
 }
 
-static bool
-check_against(SieveRun *run, const SieveAction *action, bool *is_duplicate_out, GError **error)
+/* What was asked for again: the last flags win (RFC 5232 section 3), and what is no mere copy
+ * once is none. */
+static void
+merge(SieveAction *earlier, const SieveAction *again)
 {
-    *is_duplicate_out = false;
-    for (guint i = 0; i < run->actions->len; i++) {
-        const SieveAction *earlier = run->actions->pdata[i];
+    if (target_of(earlier) != NULL)
+        earlier->flags = again->flags;
+    earlier->copy = earlier->copy && again->copy;
+    earlier->create = earlier->create || again->create;
+}
+
+/* An action of an earlier script of the chain and one of this script that answer the sender both:
+ * the refusal goes out, and of two vacations the first. */
+static bool
+yields(SieveRun *run, SieveAction *earlier, const SieveAction *action)
+{
+    if (earlier->kind == SIEVE_ACTION_VACATION && action->kind == SIEVE_ACTION_REJECT)
+        earlier->suppressed = sieve_arena_strdup(run->arena, "the message is refused");
+    return earlier->kind == SIEVE_ACTION_VACATION && action->kind == SIEVE_ACTION_VACATION;
+}
+
+/* *is_done_out: an earlier action stands for this one. */
+static bool
+check_against(SieveRun *run, const SieveAction *action, bool *is_done_out, GError **error)
+{
+    *is_done_out = false;
+    for (guint i = 0; i < run->actions->len && !*is_done_out; i++) {
+        SieveAction *earlier = run->actions->pdata[i];
 
         if (is_equal(earlier, action)) {
-            *is_duplicate_out = true;
-            return true;
-        }
-        if (conflicts(earlier, action))
+            merge(earlier, action);
+            *is_done_out = true;
+        } else if (i < run->first_action) {
+            *is_done_out = yields(run, earlier, action);
+        } else if (conflicts(earlier, action)) {
             return sieve_run_fail(run, error,
                                   "\"%s\" cannot be combined with the \"%s\" of line %u",
                                   name_of(action), name_of(earlier), earlier->line);
+        }
     }
     return true;
 }
@@ -244,8 +328,10 @@ check_limits(SieveRun *run, const SieveAction *action, GError **error)
 {
     const SieveSettings *settings = run->settings;
 
+    if (action->kind == SIEVE_ACTION_DISCARD)
+        return true; /* does nothing */
     if (settings->max_actions != 0 &&
-        !check_limit(run->actions->len, settings->max_actions, "actions", error))
+        !check_limit(run->action_count++, settings->max_actions, "actions", error))
         return false;
     if (action->kind == SIEVE_ACTION_REDIRECT)
         return check_limit(run->redirects++, settings->max_redirects, "redirects", error);
@@ -265,14 +351,16 @@ cancels_implicit_keep(const SieveAction *action)
 bool
 sieve_action_add(SieveRun *run, SieveAction *action, GError **error)
 {
-    bool is_duplicate;
+    bool is_done;
 
-    if (!sieve_run_step(run, 1 + run->actions->len, error) ||
-        !check_against(run, action, &is_duplicate, error))
+    if (!sieve_run_step(run, 1 + run->actions->len, error) || !find_target(run, action, error) ||
+        !check_against(run, action, &is_done, error))
         return false;
     if (cancels_implicit_keep(action))
         run->implicit_keep = false;
-    if (is_duplicate)
+    if (action->kind == SIEVE_ACTION_KEEP)
+        run->explicit_keep = true;
+    if (is_done)
         return true;
     if (!check_limits(run, action, error))
         return false;
@@ -286,36 +374,74 @@ sieve_run_cancel_implicit_keep(SieveRun *run)
     run->implicit_keep = false;
 }
 
-/* ---- the end ------------------------------------------------------------------ */
+/* ---- chain and end ------------------------------------------------------------ */
+
+void
+sieve_actions_begin_script(SieveRun *run)
+{
+    if (run->explicit_keep)
+        run->implicit_keep = true;
+    run->explicit_keep = false;
+    for (guint i = 0; i < run->actions->len;) {
+        const SieveAction *action = run->actions->pdata[i];
+
+        if (action->kind == SIEVE_ACTION_KEEP) {
+            run->kept_flags = action->flags;
+            g_ptr_array_remove_index(run->actions, i);
+            run->action_count--;
+        } else {
+            i++;
+        }
+    }
+    run->first_action = run->actions->len;
+}
 
 bool
 sieve_run_keep_in_force(const SieveRun *run)
 {
-    if (run->failed)
-        return false;
+    return !run->failed && (run->implicit_keep || run->explicit_keep);
+}
+
+/* A fileinto "INBOX" with :copy has stored the message there already. */
+static bool
+is_in_inbox(const SieveRun *run)
+{
     for (guint i = 0; i < run->actions->len; i++) {
-        if (((const SieveAction *)run->actions->pdata[i])->kind == SIEVE_ACTION_KEEP)
+        if (g_strcmp0(target_of(run->actions->pdata[i]), "INBOX") == 0)
             return true;
     }
-    return run->implicit_keep;
+    return false;
+}
+
+static SieveAction *
+implicit_keep(SieveRun *run)
+{
+    static char *nothing[] = {NULL};
+    SieveAction *keep = &sieve_arena_new0(run->arena, Asked, 1)->action;
+
+    keep->kind = SIEVE_ACTION_KEEP;
+    keep->implicit = true;
+    keep->script = "";
+    keep->flags = keep->options = keep->arguments = keep->fcc.flags = nothing;
+    keep->notify_to = keep->notify_cc = keep->fields = nothing;
+    if (run->failed)
+        return keep; /* the message as it was received */
+    keep->flags = run->kept_flags != NULL ? run->kept_flags : run->flags;
+    keep->edition = sieve_run_edition(run, SIEVE_ACTION_KEEP);
+    return keep;
 }
 
 const GPtrArray *
 sieve_run_finish(SieveRun *run)
 {
-    SieveAction *keep;
-
-    if (!run->failed && !run->implicit_keep)
+    if (run->finished)
         return run->actions;
-    keep = sieve_arena_new0(run->arena, SieveAction, 1);
-    *keep = (SieveAction){.kind = SIEVE_ACTION_KEEP, .implicit = true};
-    keep->script = "";
-    keep->flags = run->failed ? sieve_flags_normalize(run->arena, NULL, 0) : run->flags;
-    keep->edition = run->failed ? NULL : sieve_run_edition(run, SIEVE_ACTION_KEEP);
-    keep->options = keep->arguments = keep->fcc.flags = keep->notify_to = keep->notify_cc =
-        keep->fields = sieve_flags_normalize(run->arena, NULL, 0);
-    if (run->failed)
+    run->finished = true;
+    if (run->failed) {
         g_ptr_array_set_size(run->actions, 0);
-    g_ptr_array_add(run->actions, keep);
+        g_ptr_array_set_size(run->duplicates, 0);
+    }
+    if (run->failed || (run->implicit_keep && !is_in_inbox(run)))
+        g_ptr_array_add(run->actions, implicit_keep(run));
     return run->actions;
 }

@@ -68,6 +68,16 @@ match_field(SieveRun *run, const SieveNode *node, SieveMessage *message, SieveFi
 typedef bool (*FieldMatch)(SieveRun *run, const SieveNode *node, SieveMessage *message,
                            SieveField *field, SieveMatching *matching, GError **error);
 
+/* Looking for names among fields is quick, but both can be many. */
+static bool
+step_over_fields(SieveRun *run, SieveMessage *header, size_t name_count, GError **error)
+{
+    size_t field_count;
+
+    (void)sieve_message_fields(header, &field_count);
+    return sieve_run_step(run, 1 + name_count * (field_count / 16), error);
+}
+
 static bool
 match_fields(SieveRun *run, const SieveNode *node, FieldMatch match, bool *result_out,
              GError **error)
@@ -80,8 +90,12 @@ match_fields(SieveRun *run, const SieveNode *node, FieldMatch match, bool *resul
     if (!sieve_matching_begin(run, node, node->values[1], &matching, error) ||
         !sieve_run_headers(run, node, &headers, &header_count, error))
         return false;
-    for (size_t i = 0; i < header_count; i++) {
+    for (size_t i = 0; i < header_count && !matching.matched; i++) {
         size_t field_count;
+
+        if (!step_over_fields(run, headers[i], name_count, error))
+            return false;
+
         SieveField *const *fields =
             sieve_index_fields(run, node, headers[i], names, name_count, &field_count);
 
@@ -141,6 +155,8 @@ match_addresses(SieveRun *run, const SieveNode *node, SieveMessage *message, Sie
     for (size_t i = 0; i < count && !matching->matched; i++) {
         SieveText part;
 
+        if (node->matcher->type == SIEVE_MATCH_COUNT && !addresses[i].is_valid)
+            continue;
         if (sieve_run_address_part(run, node, &addresses[i], &part) &&
             !sieve_matching_value(matching, part, error))
             return false;
@@ -245,6 +261,10 @@ test_exists(SieveRun *run, const SieveNode *node, bool *result_out, GError **err
 
     if (!sieve_run_headers(run, node, &headers, &header_count, error))
         return false;
+    for (size_t i = 0; i < header_count; i++) {
+        if (!step_over_fields(run, headers[i], name_count, error))
+            return false;
+    }
     *result_out = true;
     for (size_t i = 0; i < name_count && *result_out; i++) {
         bool found = false;
@@ -255,8 +275,6 @@ test_exists(SieveRun *run, const SieveNode *node, bool *result_out, GError **err
             found = sieve_message_next_field(headers[k], names[i], &position) != NULL;
         }
         *result_out = found;
-        if (!sieve_run_step(run, header_count, error))
-            return false;
     }
     return true;
 }

@@ -7,5 +7,7 @@
 
 /* The value of an item, in any case of letters; NULL: unknown. Lives as long as the run. */
 const char *sieve_environment_get(SieveRun *run, SieveText item);
+/* The item that the variable ${env.name} names. */
+const char *sieve_environment_variable(SieveRun *run, SieveText name);
 
 #endif

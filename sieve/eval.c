@@ -54,8 +54,11 @@ sieve_eval_test(SieveRun *run, const SieveNode *test, bool *result_out, GError *
         return eval_control_test(run, test, result_out, error);
     if (!test->command->test(run, test, result_out, error))
         return false;
-    if (sieve_run_is_tracing(run))
-        sieve_run_trace(run, test, "%s: %s", test->command->name, *result_out ? "true" : "false");
+    if (sieve_run_is_tracing(run)) {
+        g_autofree char *text = sieve_node_text(test);
+
+        sieve_run_trace(run, test, "%s: %s", text, *result_out ? "true" : "false");
+    }
     return true;
 }
 
@@ -201,7 +204,10 @@ sieve_run_script(SieveRun *run, SieveScript *script, GError **error)
     sieve_scope_free(run->last);
     run->last = NULL;
     run->flow = SIEVE_FLOW_ON;
-    done = eval_script(run, script, error) && sieve_modules_check(error);
+    sieve_actions_begin_script(run);
+    g_hash_table_remove_all(run->globals);
+    done = eval_script(run, script, error) && sieve_run_step(run, 0, error) &&
+           sieve_modules_check(error);
     if (!done) {
         add_place(run, error);
         run->failed = true;

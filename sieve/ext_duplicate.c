@@ -33,7 +33,7 @@ unique_id(SieveRun *run, const SieveNode *node, SieveText *id_out)
     SieveField *field = sieve_message_next_field(message, name, &position);
 
     if (field != NULL)
-        *id_out = sieve_field_unfolded(message, field);
+        *id_out = sieve_field_value(message, field);
     return field != NULL;
 }
 
@@ -68,7 +68,7 @@ test_duplicate(SieveRun *run, const SieveNode *node, bool *result_out, GError **
     SieveText id;
 
     *result_out = false;
-    if (!unique_id(run, node, &id))
+    if (seconds_of(node) == 0 || !unique_id(run, node, &id))
         return true;
 
     g_autofree char *key = key_of(run, node, id);

@@ -5,6 +5,7 @@
  */
 #include "sieve/environment.h"
 #include "sieve/extensions.h"
+#include "sieve/script.h"
 
 const char *
 sieve_environment_get(SieveRun *run, SieveText item)
@@ -17,10 +18,14 @@ sieve_environment_get(SieveRun *run, SieveText item)
         {"version", LODGE_VERSION},
         {"location", "MS"},  /* section 4.1: while the message is stored */
         {"phase", "during"}, /* of delivery */
+        {"vnd.dovecot.default-mailbox", "INBOX"},
     };
     const SieveHost *host = sieve_run_host(run);
     g_autofree char *lower = g_ascii_strdown(item.bytes, (gssize)item.len);
 
+    if (g_str_has_prefix(lower, "vnd.dovecot.") &&
+        !sieve_script_has_required(sieve_run_script_now(run), "vnd.dovecot.environment"))
+        return NULL;
     for (size_t i = 0; i < G_N_ELEMENTS(own); i++) {
         if (strcmp(own[i].item, lower) == 0)
             return own[i].value;
@@ -28,15 +33,35 @@ sieve_environment_get(SieveRun *run, SieveText item)
     return host->environment != NULL ? host->environment(host->data, lower) : NULL;
 }
 
-/* An unknown item never matches (section 4). */
+/* Names of variables have no "-": items have it where the variable has "_"
+ * (spec-bosch-sieve-dovecot-environment section 4). */
+const char *
+sieve_environment_variable(SieveRun *run, SieveText name)
+{
+    const char *value = sieve_environment_get(run, name);
+    g_autofree char *item = g_strndup(name.bytes, name.len);
+
+    if (value != NULL || strchr(item, '_') == NULL)
+        return value;
+    g_strdelimit(item, "_", '-');
+    return sieve_environment_get(run, sieve_text(item));
+}
+
+/* An unknown item never matches, not even :count "0"; the count of an empty one is 0
+ * (section 4). */
 static bool
 test_environment(SieveRun *run, const SieveNode *node, bool *result_out, GError **error)
 {
     SieveMatching matching;
     const char *value = sieve_environment_get(run, sieve_run_first(run, node->values[0]));
 
-    if (!sieve_matching_begin(run, node, node->values[1], &matching, error) ||
-        (value != NULL && !sieve_matching_value(&matching, sieve_text(value), error)))
+    *result_out = false;
+    if (value == NULL)
+        return true;
+    if (!sieve_matching_begin(run, node, node->values[1], &matching, error))
+        return false;
+    if ((node->matcher->type != SIEVE_MATCH_COUNT || *value != '\0') &&
+        !sieve_matching_value(&matching, sieve_text(value), error))
         return false;
     return sieve_matching_end(&matching, result_out, error);
 }

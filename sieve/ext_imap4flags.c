@@ -5,14 +5,6 @@
  */
 #include "sieve/extensions.h"
 
-static bool
-is_flag(const char *flag)
-{
-    /* RFC 9051 formal syntax: an atom, after a backslash or not; no more is checked, since
-     * unknown flags are ignored by who stores them. */
-    return *flag != '\0' && strpbrk(flag, "(){%*\"]") == NULL;
-}
-
 static void
 check_flags(SieveCheck *check, SieveNode *node)
 {
@@ -78,17 +70,8 @@ argument_flags(SieveRun *run, const SieveNode *node)
 {
     size_t count;
     const SieveText *texts = sieve_run_strings(run, node->values[1], &count);
-    char **flags = sieve_flags_normalize(sieve_run_arena(run), texts, count);
-    size_t kept = 0;
 
-    for (size_t i = 0; flags[i] != NULL; i++) {
-        if (is_flag(flags[i]))
-            flags[kept++] = flags[i];
-        else
-            sieve_run_warn(run, node, "'%s' is no flag and is ignored", flags[i]);
-    }
-    flags[kept] = NULL;
-    return flags;
+    return sieve_flags_valid(run, node, texts, count);
 }
 
 static bool
@@ -150,7 +133,8 @@ match_flags(SieveMatching *matching, char **flags, GError **error)
     return true;
 }
 
-/* The keys of hasflag are lists of flags with blanks between, like those of setflag. */
+/* The keys of hasflag are lists of flags with blanks between, like those of setflag; they may
+ * be patterns. */
 static const SieveArgument *
 split_keys(SieveRun *run, const SieveNode *node)
 {
@@ -168,11 +152,14 @@ split_keys(SieveRun *run, const SieveNode *node)
     return keys;
 }
 
+/* Whether a key is no single flag: RFC 5232 section 2 ignores empty ones. */
 static bool
-has_blanks(const SieveArgument *keys)
+has_lists(const SieveArgument *keys)
 {
     for (size_t i = 0; i < keys->string_count; i++) {
-        if (memchr(keys->strings[i].text.bytes, ' ', keys->strings[i].text.len) != NULL)
+        SieveText text = keys->strings[i].text;
+
+        if (text.len == 0 || memchr(text.bytes, ' ', text.len) != NULL)
             return true;
     }
     return false;
@@ -183,7 +170,7 @@ begin_hasflag(SieveRun *run, const SieveNode *node, SieveMatching *matching, GEr
 {
     bool is_count = node->matcher->type == SIEVE_MATCH_COUNT;
 
-    if (is_count || (node->patterns != NULL && !has_blanks(node->values[1])))
+    if (is_count || (node->patterns != NULL && !has_lists(node->values[1])))
         return sieve_matching_begin(run, node, node->values[1], matching, error);
 
     SieveNode *split = sieve_arena_new0(sieve_run_arena(run), SieveNode, 1);

@@ -11,8 +11,10 @@ mailbox_exists(SieveRun *run, SieveText name, bool *exists_out, GError **error)
     const SieveHost *host = sieve_run_host(run);
 
     *exists_out = g_ascii_strcasecmp(name.bytes, "INBOX") == 0;
+    if (!sieve_run_step(run, 1, error))
+        return false;
     if (*exists_out || host->mailbox_exists == NULL || strlen(name.bytes) != name.len)
-        return sieve_run_step(run, 1, error);
+        return true;
     return host->mailbox_exists(host->data, name.bytes, exists_out, error) ||
            sieve_run_host_failed(run, error);
 }
@@ -31,6 +33,13 @@ test_mailboxexists(SieveRun *run, const SieveNode *node, bool *result_out, GErro
     return true;
 }
 
+static bool
+is_same_mailbox(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0 ||
+           (g_ascii_strcasecmp(a, "INBOX") == 0 && g_ascii_strcasecmp(b, "INBOX") == 0);
+}
+
 /* Of one mailbox, when one is named; any of the user's else. */
 static bool
 test_specialuse_exists(SieveRun *run, const SieveNode *node, bool *result_out, GError **error)
@@ -43,11 +52,13 @@ test_specialuse_exists(SieveRun *run, const SieveNode *node, bool *result_out, G
     for (size_t i = 0; i < count && *result_out; i++) {
         g_autofree char *mailbox = NULL;
 
+        if (!sieve_run_step(run, 1, error))
+            return false;
         if (!host->special_use(host->data, attributes[i].bytes, &mailbox, error))
             return sieve_run_host_failed(run, error);
-        *result_out =
-            mailbox != NULL && (node->values[0] == NULL ||
-                                strcmp(mailbox, sieve_run_first(run, node->values[0]).bytes) == 0);
+        *result_out = mailbox != NULL &&
+                      (node->values[0] == NULL ||
+                       is_same_mailbox(mailbox, sieve_run_first(run, node->values[0]).bytes));
     }
     return true;
 }
@@ -63,6 +74,8 @@ test_mailboxidexists(SieveRun *run, const SieveNode *node, bool *result_out, GEr
     for (size_t i = 0; i < count && *result_out; i++) {
         g_autofree char *mailbox = NULL;
 
+        if (!sieve_run_step(run, 1, error))
+            return false;
         if (!host->mailbox_by_id(host->data, ids[i].bytes, &mailbox, error))
             return sieve_run_host_failed(run, error);
         *result_out = mailbox != NULL;

@@ -5,6 +5,10 @@
 #include "lodge.h"
 #include "sieve/run.h"
 
+/* What the host calls the list of that name; NULL: the address book that is always there, and is
+ * empty. Fails the run when there is no such list (section 2.2). */
+bool sieve_list_find(SieveRun *run, SieveText name, const char **name_out, GError **error);
+
 bool sieve_redirect_to_list(SieveRun *run, const SieveNode *node, SieveText list, GError **error);
 
 /* One redirect of node: core_commands.c. */

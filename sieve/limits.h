@@ -33,8 +33,9 @@ enum {
      * coarse. The largest real script over the largest real message takes some 100,000. */
     SIEVE_MAX_STEPS = 10 * 1000 * 1000,
     SIEVE_MAX_VARIABLE_SIZE =
-        4096,              /* octets of one value; longer ones are cut (RFC 5229 section 3) */
-    SIEVE_MAX_FLAGS = 256, /* of one message: Dovecot's keywords alone are 26 */
+        4096, /* octets of one value; longer ones are cut (RFC 5229 section 3) */
+    SIEVE_MAX_EXPANSION = 64 * 1024, /* octets that variables add to one string, a reply say */
+    SIEVE_MAX_FLAGS = 256,           /* of one message: Dovecot's keywords alone are 26 */
     SIEVE_MAX_INCLUDE_DEPTH = 10,
     SIEVE_MAX_INCLUDE_SCRIPTS = 255,
     SIEVE_MAX_ADDED_FIELD = 2048,   /* octets of one added header field */

@@ -4,10 +4,31 @@
  * :count counts, and compares in the end (RFC 5231 section 4.2); :list asks the host.
  */
 #include "sieve/extension.h"
+#include "sieve/extlists.h"
 #include "sieve/limits.h"
 #include "sieve/run_private.h"
 
-enum { TRACED_OCTETS = 100 };
+/* The keys of :list are names of lists: those the host knows. */
+static bool
+find_lists(SieveMatching *matching, GError **error)
+{
+    SieveRun *run = matching->run;
+    SieveText *names =
+        sieve_arena_new0(run->arena, SieveText, MAX(matching->pattern_count, (size_t)1));
+    size_t count = 0;
+
+    for (size_t i = 0; i < matching->pattern_count; i++) {
+        const char *name;
+
+        if (!sieve_list_find(run, matching->keys[i], &name, error))
+            return false;
+        if (name != NULL)
+            names[count++] = sieve_text(name);
+    }
+    matching->keys = names;
+    matching->pattern_count = count;
+    return true;
+}
 
 bool
 sieve_matching_begin(SieveRun *run, const SieveNode *node, const SieveArgument *keys,
@@ -15,7 +36,8 @@ sieve_matching_begin(SieveRun *run, const SieveNode *node, const SieveArgument *
 {
     SieveMatchType type = node->matcher->type;
 
-    *matching = (SieveMatching){.run = run, .node = node, .pattern_count = keys->string_count};
+    *matching = (SieveMatching){
+        .run = run, .node = node, .pattern_count = keys->string_count, .written = keys};
     bool asks_patterns = type != SIEVE_MATCH_COUNT && type != SIEVE_MATCH_LIST;
 
     if (asks_patterns && node->patterns != NULL) {
@@ -23,7 +45,9 @@ sieve_matching_begin(SieveRun *run, const SieveNode *node, const SieveArgument *
         return true;
     }
     matching->keys = sieve_run_strings(run, keys, &matching->pattern_count);
-    if (!asks_patterns)
+    if (type == SIEVE_MATCH_LIST)
+        return find_lists(matching, error);
+    if (type == SIEVE_MATCH_COUNT)
         return true;
     matching->patterns =
         sieve_arena_new0(run->arena, SievePattern *, MAX(matching->pattern_count, (size_t)1));
@@ -39,33 +63,52 @@ sieve_matching_begin(SieveRun *run, const SieveNode *node, const SieveArgument *
     return true;
 }
 
+/* key: the number of the key that matched; past the last: none did. */
 static void
-trace_value(const SieveMatching *matching, SieveText value, bool matched)
+trace_value(const SieveMatching *matching, SieveText value, size_t key)
 {
     SieveRun *run = matching->run;
 
     if (!sieve_run_is_tracing(run))
         return;
-    sieve_run_trace(run, matching->node, "%s: \"%.*s\"%s %s", matching->node->command->name,
-                    (int)MIN(value.len, (size_t)TRACED_OCTETS), value.bytes,
-                    value.len > TRACED_OCTETS ? "..." : "", matched ? "matches" : "does not match");
+
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    sieve_trace_quote(text, value);
+    g_string_append(text, matching->matched ? " matches" : " does not match");
+    if (matching->matched && key < matching->pattern_count) {
+        g_string_append_c(text, ' ');
+        sieve_trace_quote(text, matching->keys != NULL ? matching->keys[key]
+                                                       : matching->written->strings[key].text);
+    }
+    sieve_run_trace(run, matching->node, "%s: %s", matching->node->command->name, text->str);
 }
 
 static bool
-ask_list(SieveMatching *matching, SieveText value, GError **error)
+ask_lists(SieveMatching *matching, SieveText value, GError **error)
 {
-    const SieveHost *host = matching->run->host;
-    SieveText copy = sieve_arena_text(matching->run->arena, value.bytes, value.len);
+    SieveRun *run = matching->run;
+    const SieveHost *host = run->host;
+    SieveText copy;
+    size_t i;
 
-    for (size_t i = 0; i < matching->pattern_count && !matching->matched; i++) {
+    if (!sieve_run_step(run, 1 + value.len / 64, error) ||
+        !sieve_arena_room(run->arena, value.len, error))
+        return false;
+    copy = sieve_arena_text(run->arena, value.bytes, value.len);
+    for (i = 0; i < matching->pattern_count && !matching->matched; i++) {
         if (host->list_contains == NULL || strlen(copy.bytes) != copy.len)
             continue;
+        if (!sieve_run_step(run, 1, error))
+            return false;
         if (!host->list_contains(host->data, matching->keys[i].bytes, copy.bytes,
                                  &matching->matched, error))
-            return sieve_run_host_failed(matching->run, error);
+            return sieve_run_host_failed(run, error);
     }
+    trace_value(matching, value, i - 1);
+    /* RFC 6134 section 2.2: ${0} is the value that was found. */
     if (matching->matched)
-        sieve_match_variables_set(matching->run, &copy, 1);
+        sieve_match_variables_set(run, &copy, 1);
     return true;
 }
 
@@ -74,8 +117,9 @@ try_patterns(SieveMatching *matching, SieveText value, GError **error)
 {
     SieveRun *run = matching->run;
     bool wants_captures = run->scope->has_variables && !matching->no_variables;
+    size_t i;
 
-    for (size_t i = 0; i < matching->pattern_count && !matching->matched; i++) {
+    for (i = 0; i < matching->pattern_count && !matching->matched; i++) {
         SieveCaptures captures = {.count = 0};
         guint64 steps = 1;
 
@@ -87,6 +131,7 @@ try_patterns(SieveMatching *matching, SieveText value, GError **error)
         if (matching->matched && captures.count > 0)
             sieve_match_variables_set(run, captures.values, captures.count);
     }
+    trace_value(matching, value, i - 1);
     return true;
 }
 
@@ -99,11 +144,8 @@ sieve_matching_value(SieveMatching *matching, SieveText value, GError **error)
         matching->count++;
         return sieve_run_step(matching->run, 1, error);
     }
-    if (!(type == SIEVE_MATCH_LIST ? ask_list(matching, value, error)
-                                   : try_patterns(matching, value, error)))
-        return false;
-    trace_value(matching, value, matching->matched);
-    return true;
+    return type == SIEVE_MATCH_LIST ? ask_lists(matching, value, error)
+                                    : try_patterns(matching, value, error);
 }
 
 bool
@@ -116,11 +158,14 @@ sieve_matching_end(SieveMatching *matching, bool *result_out, GError **error)
     if (matcher->type == SIEVE_MATCH_COUNT) {
         g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, matching->count);
 
-        for (size_t i = 0; i < matching->pattern_count && !matching->matched; i++)
+        size_t i;
+
+        /* RFC 5231 section 4.2 compares numbers, whatever the comparator: "10" is more than "9". */
+        for (i = 0; i < matching->pattern_count && !matching->matched; i++)
             matching->matched = sieve_relation_holds(
-                matcher->relation,
-                matcher->comparator->compare(arena, sieve_text(digits), matching->keys[i]));
-        trace_value(matching, sieve_text(digits), matching->matched);
+                matcher->relation, sieve_comparator_ascii_numeric.compare(arena, sieve_text(digits),
+                                                                          matching->keys[i]));
+        trace_value(matching, sieve_text(digits), i - 1);
     }
     *result_out = matching->matched;
     return true;

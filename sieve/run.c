@@ -13,6 +13,15 @@
 
 enum { STEPS_BETWEEN_CLOCKS = 4096 };
 
+/* The next number of steps to look at the limits at. */
+static void
+set_clock(SieveRun *run)
+{
+    run->steps_at_clock = run->steps + STEPS_BETWEEN_CLOCKS;
+    if (run->settings->max_steps != 0 && run->settings->max_steps < run->steps_at_clock)
+        run->steps_at_clock = run->settings->max_steps + 1;
+}
+
 static gint64
 cpu_time_us(void)
 {
@@ -40,7 +49,7 @@ sieve_run_new(const SieveInput *input, const SieveHost *host, const SieveSetting
     run->implicit_keep = true;
     run->flags = no_flags;
     run->cpu_started_us = cpu_time_us();
-    run->steps_at_clock = STEPS_BETWEEN_CLOCKS;
+    set_clock(run);
     return run;
 }
 
@@ -136,7 +145,7 @@ check_clock(SieveRun *run, GError **error)
 {
     gint64 used_us = cpu_time_us() - run->cpu_started_us;
 
-    run->steps_at_clock = run->steps + STEPS_BETWEEN_CLOCKS;
+    set_clock(run);
     if (run->settings->max_cpu_time == 0 ||
         used_us / G_USEC_PER_SEC < (gint64)run->settings->max_cpu_time)
         return true;
@@ -158,7 +167,15 @@ sieve_run_step(SieveRun *run, guint64 steps, GError **error)
                     run->settings->max_steps);
         return false;
     }
-    return check_clock(run, error) && sieve_arena_room(run->arena, 0, error);
+    return check_clock(run, error) &&
+           sieve_arena_room(run->arena, run->exhausted ? SIEVE_MAX_RUN_MEMORY : 0, error);
+}
+
+void
+sieve_run_exhaust(SieveRun *run)
+{
+    run->exhausted = true;
+    run->steps_at_clock = 0;
 }
 
 /* ---- errors, warnings, trace ------------------------------------------------ */
@@ -254,8 +271,17 @@ sieve_run_tag_text(SieveRun *run, const SieveNode *node, const char *tag, SieveT
 void
 sieve_run_remember(SieveRun *run, const char *key, guint64 seconds)
 {
-    SieveDuplicate *duplicate = sieve_arena_new0(run->arena, SieveDuplicate, 1);
+    SieveDuplicate *duplicate;
 
+    /* RFC 7352 section 3.3: of two tests for one thing, the last decides for how long. */
+    for (guint i = 0; i < run->duplicates->len; i++) {
+        duplicate = run->duplicates->pdata[i];
+        if (strcmp(duplicate->key, key) == 0) {
+            duplicate->seconds = seconds;
+            return;
+        }
+    }
+    duplicate = sieve_arena_new0(run->arena, SieveDuplicate, 1);
     duplicate->key = sieve_arena_strdup(run->arena, key);
     duplicate->seconds = seconds;
     g_ptr_array_add(run->duplicates, duplicate);

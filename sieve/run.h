@@ -37,7 +37,8 @@ void sieve_run_trace(SieveRun *run, const SieveNode *node, const char *format, .
 
 /* ---- values of arguments ------------------------------------------------- */
 
-/* The value of a string: variables expanded, cut at variables_max_size when they were. */
+/* The value of a string with its variables expanded. What the script wrote is never cut; what
+ * variables add to one string is, at SIEVE_MAX_EXPANSION. */
 SieveText sieve_run_string(SieveRun *run, const SieveString *string);
 /* The first string of an argument, or of the argument of a tag. */
 SieveText sieve_run_first(SieveRun *run, const SieveArgument *argument);
@@ -77,7 +78,8 @@ typedef struct {
     const SieveNode *node;
     SievePattern **patterns;
     size_t pattern_count;
-    const SieveText *keys;
+    const SieveText *keys;        /* their values; NULL: those of written are constant */
+    const SieveArgument *written; /* the keys in the script */
     guint64 count;
     bool matched;
     bool no_variables; /* set it behind begin: match variables stay (RFC 5173 section 6) */
@@ -106,6 +108,10 @@ char **sieve_run_flags(SieveRun *run);
 void sieve_run_set_flags(SieveRun *run, char **flags); /* from the arena */
 /* Normalises a list: splits at blanks, removes duplicates (without case), keeps order. */
 char **sieve_flags_normalize(SieveArena *arena, const SieveText *texts, size_t count);
+/* The same without what is no flag that can be set (RFC 5232 section 2), with a warning for each.
+ */
+char **sieve_flags_valid(SieveRun *run, const SieveNode *node, const SieveText *texts,
+                         size_t count);
 /* Tags of SIEVE_STORES and SIEVE_TAKES_FLAGS into action; of SIEVE_TAKES_FCC into action->fcc. */
 bool sieve_action_take_tags(SieveRun *run, const SieveNode *node, SieveAction *action,
                             GError **error);

@@ -38,14 +38,30 @@ struct SieveRun {
     guint64 steps_at_clock; /* when to look at the clock again */
     gint64 cpu_started_us;
 
-    GPtrArray *actions; /* of SieveAction */
-    bool implicit_keep; /* in force */
-    bool failed;
-    char **flags; /* the internal variable of RFC 5232 */
+    bool exhausted; /* there was no memory for a string: the next step fails */
+
+    GPtrArray *actions;   /* of SieveAction */
+    guint first_action;   /* of the script being run; those before are of earlier scripts */
+    guint64 action_count; /* that count for max_actions */
+    bool implicit_keep;   /* in force */
+    bool explicit_keep;   /* asked for by the script being run */
+    bool failed, finished;
+    char **flags;      /* the internal variable of RFC 5232 */
+    char **kept_flags; /* of the keep of an earlier script, until flags change; NULL */
     guint64 redirects;
     guint64 notifications;
     GPtrArray *duplicates; /* of SieveDuplicate */
 };
+
+/* run.c: there is no memory for what a script wants; the next step fails. */
+void sieve_run_exhaust(SieveRun *run);
+
+/* trace.c: node as it was written; free with g_free(). A string of it, quoted. */
+char *sieve_node_text(const SieveNode *node);
+void sieve_trace_quote(GString *out, SieveText text);
+
+/* actions.c: the next script of the chain begins. */
+void sieve_actions_begin_script(SieveRun *run);
 
 void sieve_scope_free(SieveScope *scope); /* and those around it; NULL is fine */
 

@@ -58,10 +58,9 @@ table_of(SieveRun *run, SieveText *name)
 SieveText
 sieve_variable_get(SieveRun *run, SieveText name)
 {
-    const char *item = NULL;
-
     if (take_prefix(&name, "env.")) {
-        item = sieve_environment_get(run, name);
+        const char *item = sieve_environment_variable(run, name);
+
         return sieve_text(item == NULL ? "" : item);
     }
 
@@ -77,7 +76,7 @@ cut(SieveText text, size_t max)
 {
     if (text.len <= max)
         return text;
-    while (max > 0 && ((uint8_t)text.bytes[max] & 0xC0) == 0x80)
+    for (size_t back = 0; back < 3 && max > 0 && ((uint8_t)text.bytes[max] & 0xC0) == 0x80; back++)
         max--;
     return (SieveText){.bytes = text.bytes, .len = max};
 }
@@ -147,34 +146,53 @@ piece_value(SieveRun *run, const SievePiece *piece)
     return piece->text;
 }
 
+/* The values of the pieces, what variables add cut at SIEVE_MAX_EXPANSION in all; their length. */
+static size_t
+piece_values(SieveRun *run, const SieveString *string, SieveText *values)
+{
+    size_t room = MAX(SIEVE_MAX_EXPANSION, run->settings->variables_max_size);
+    size_t len = 0;
+
+    for (size_t i = 0; i < string->piece_count; i++) {
+        values[i] = piece_value(run, &string->pieces[i]);
+        if (string->pieces[i].kind != SIEVE_PIECE_TEXT) {
+            values[i] = cut(values[i], room);
+            room -= values[i].len;
+        }
+        len += values[i].len;
+    }
+    return len;
+}
+
 SieveText
 sieve_run_string(SieveRun *run, const SieveString *string)
 {
-    SieveText *values;
-    size_t len = 0;
-    char *bytes;
+    SieveText few[16];
+    SieveText *values = few;
 
     if (string->piece_count == 0)
         return string->text;
-    values = g_newa(SieveText, MIN(string->piece_count, (size_t)64));
-    if (string->piece_count > 64)
-        values = sieve_arena_new0(run->arena, SieveText, string->piece_count);
-    for (size_t i = 0; i < string->piece_count; i++) {
-        values[i] = piece_value(run, &string->pieces[i]);
-        len += values[i].len;
-    }
+    if (string->piece_count > G_N_ELEMENTS(few))
+        values = g_new(SieveText, string->piece_count);
+
+    size_t len = piece_values(run, string, values);
+    SieveText result = sieve_text("");
+
     run->steps += len / 64; /* long values cost what they take */
-    bytes = sieve_arena_alloc(run->arena, len + 1);
-    len = 0;
-    for (size_t i = 0; i < string->piece_count; i++) {
-        if (values[i].len > 0)
-            memcpy(bytes + len, values[i].bytes, values[i].len);
-        len += values[i].len;
+    if (sieve_arena_room(run->arena, len + 1, NULL)) {
+        char *bytes = sieve_arena_alloc(run->arena, len + 1);
+
+        result = (SieveText){.bytes = bytes, .len = len};
+        for (size_t i = 0; i < string->piece_count; i++) {
+            memcpy(bytes, values[i].bytes, values[i].len);
+            bytes += values[i].len;
+        }
+    } else {
+        sieve_run_exhaust(run);
     }
-    SieveText value =
-        cut((SieveText){.bytes = bytes, .len = len}, run->settings->variables_max_size);
-    bytes[value.len] = '\0';
-    return value;
+    if (values != few)
+        g_free(values);
+    return result;
 }
 
 /* ---- modifiers of set (RFC 5229 section 4.1) ---------------------------------- */
@@ -275,10 +293,59 @@ sieve_variable_modify(SieveRun *run, const SieveNode *node, SieveText value)
 
 /* ---- for `lodge sieve test` --------------------------------------------------- */
 
-static int
-compare_names(const void *a, const void *b)
+/* A variable as it is told. */
+typedef struct {
+    char *name;
+    SieveText value;
+} Told;
+
+static void
+free_told(void *object)
 {
-    return strcmp((*(const SieveText *const *)a)->bytes, (*(const SieveText *const *)b)->bytes);
+    Told *told = object;
+
+    g_free(told->name);
+    g_free(told);
+}
+
+static int
+compare_told(const void *a, const void *b)
+{
+    return strcmp((*(const Told *const *)a)->name, (*(const Told *const *)b)->name);
+}
+
+static void
+tell(GPtrArray *all, const char *prefix, SieveText name, SieveText value)
+{
+    Told *told = g_new(Told, 1);
+
+    told->name = g_strdup_printf("%s%s", prefix, name.bytes);
+    told->value = value;
+    g_ptr_array_add(all, told);
+}
+
+/* The script's own, and the global ones: by the plain name where the script declared it. */
+static GPtrArray *
+collect_variables(const SieveRun *run, const SieveScope *scope)
+{
+    GPtrArray *all = g_ptr_array_new_with_free_func(free_told);
+    GHashTableIter iter;
+    void *name, *value;
+
+    if (scope->variables != NULL) {
+        g_hash_table_iter_init(&iter, scope->variables);
+        while (g_hash_table_iter_next(&iter, &name, &value))
+            tell(all, "", *(SieveText *)name, *(SieveText *)value);
+    }
+    g_hash_table_iter_init(&iter, run->globals);
+    while (g_hash_table_iter_next(&iter, &name, &value)) {
+        bool is_declared =
+            scope->global_names != NULL && g_hash_table_contains(scope->global_names, name);
+
+        tell(all, is_declared ? "" : "global.", *(SieveText *)name, *(SieveText *)value);
+    }
+    g_ptr_array_sort(all, compare_told);
+    return all;
 }
 
 void
@@ -294,15 +361,12 @@ sieve_run_variables(const SieveRun *run,
 
         visit(data, name, scope->match_values[i]);
     }
-    if (scope->variables == NULL)
-        return;
 
-    guint count;
-    g_autofree void **names = g_hash_table_get_keys_as_array(scope->variables, &count);
+    g_autoptr(GPtrArray) all = collect_variables(run, scope);
 
-    if (count > 0)
-        qsort(names, count, sizeof *names, compare_names);
-    for (guint i = 0; i < count; i++)
-        visit(data, ((SieveText *)names[i])->bytes,
-              *(SieveText *)g_hash_table_lookup(scope->variables, names[i]));
+    for (guint i = 0; i < all->len; i++) {
+        const Told *told = all->pdata[i];
+
+        visit(data, told->name, told->value);
+    }
 }
