@@ -170,7 +170,17 @@ test_address(SieveRun *run, const SieveNode *node, bool *result_out, GError **er
     return match_fields(run, node, match_addresses, result_out, error);
 }
 
-/* RFC 5228 section 5.4, RFC 6009 section 3. */
+static const SieveBoundTag *
+address_part_tag(const SieveNode *node)
+{
+    for (size_t i = 0; i < node->tag_count; i++) {
+        if (node->tags[i].tag->group == SIEVE_GROUP_ADDRESS_PART)
+            return &node->tags[i];
+    }
+    return NULL;
+}
+
+/* RFC 5228 section 5.4, RFC 6009 sections 3 and 4. */
 static void
 check_envelope(SieveCheck *check, SieveNode *node)
 {
@@ -188,6 +198,10 @@ check_envelope(SieveCheck *check, SieveNode *node)
             sieve_check_error(check, part->line, part->column,
                               "the part '%s' of the envelope needs require \"envelope-dsn\"",
                               part->text.bytes);
+        else if (address_part_tag(node) != NULL)
+            sieve_check_error(check, part->line, part->column,
+                              "the part '%s' of the envelope is no address: it takes no :%s",
+                              part->text.bytes, address_part_tag(node)->tag->name);
     }
 }
 
