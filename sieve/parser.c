@@ -29,6 +29,8 @@ typedef struct {
     unsigned depth;
     unsigned end_line, end_column; /* of the token before the current one */
     bool is_too_deep;              /* told once */
+    unsigned mistakes;             /* so far */
+    bool is_comma_back;            /* a comma was taken and put back: it is the current token */
 } Parser;
 
 static SieveNode *parse_commands(Parser *parser);
@@ -37,12 +39,16 @@ static SieveNode *parse_test(Parser *parser);
 static SieveTokenKind
 kind(const Parser *parser)
 {
-    return parser->lexer.token.kind;
+    return parser->is_comma_back ? SIEVE_TOKEN_COMMA : parser->lexer.token.kind;
 }
 
 static void
 advance(Parser *parser)
 {
+    if (parser->is_comma_back) {
+        parser->is_comma_back = false;
+        return;
+    }
     parser->end_line = parser->lexer.token.end_line;
     parser->end_column = parser->lexer.token.end_column;
     sieve_lexer_next(&parser->lexer);
@@ -62,6 +68,7 @@ complain_at(Parser *parser, unsigned line, unsigned column, const char *format, 
 {
     va_list args;
 
+    parser->mistakes++;
     if (sieve_complaints_has_line(parser->lexer.complaints, line))
         return; /* a second mistake in one line is mostly a consequence of the first */
     va_start(args, format);
@@ -287,25 +294,34 @@ parse_argument(Parser *parser)
     return true;
 }
 
-/* Arguments with commas between them: a list without its brackets, unless a test follows. */
+/* A comma behind an argument: told, when what follows shows that brackets were forgotten; else put
+ * back. */
+static bool
+skip_comma(Parser *parser)
+{
+    unsigned line = parser->lexer.token.line, column = parser->lexer.token.column;
+
+    if (!accept(parser, SIEVE_TOKEN_COMMA))
+        return false;
+    if (kind(parser) != SIEVE_TOKEN_STRING && kind(parser) != SIEVE_TOKEN_OPEN_LIST) {
+        parser->is_comma_back = true;
+        return false;
+    }
+    complain_at(parser, line, column,
+                "a comma stands between the strings of a list in brackets: [\"a\", \"b\"]; "
+                "otherwise leave it out");
+    return true;
+}
+
 static void
-parse_arguments(Parser *parser, SieveNode *node, bool is_in_list)
+parse_arguments(Parser *parser, SieveNode *node)
 {
     guint first = parser->arguments->len;
-    bool is_told = false;
 
-    for (;;) {
+    do {
         while (parse_argument(parser))
             ;
-        if (kind(parser) != SIEVE_TOKEN_COMMA || is_in_list || parser->arguments->len == first)
-            break;
-        if (!is_told)
-            complain_here(parser, "a comma stands between the strings of a list in brackets: "
-                                  "[\"a\", \"b\"]; otherwise leave it out");
-        is_told = true;
-        node->is_broken = true;
-        advance(parser);
-    }
+    } while (parser->arguments->len > first && skip_comma(parser));
     node->argument_count = parser->arguments->len - first;
     if (node->argument_count > 0) {
         node->arguments = sieve_arena_new0(parser->arena, SieveArgument, node->argument_count);
@@ -338,21 +354,16 @@ take_tests(Parser *parser, SieveNode *node, guint first)
     g_ptr_array_set_size(parser->tests, (gint)first);
 }
 
-/* One test of a list. False: something else stands there, and is skipped. */
+/* One test of a list; something else is told and skipped. */
 static void
-parse_list_member(Parser *parser, SieveNode *node)
+parse_list_member(Parser *parser)
 {
     SieveNode *test = NULL;
 
     if (kind(parser) == SIEVE_TOKEN_IDENTIFIER) {
         test = parse_test(parser);
     } else {
-        node->is_broken = true;
-        if (kind(parser) == SIEVE_TOKEN_STRING)
-            complain_here(parser, "a test is expected behind \",\", and this is a string: several "
-                                  "strings stand in brackets, [\"a\", \"b\"]");
-        else
-            complain_here(parser, "a test is expected here, and this is %s", describe(parser));
+        complain_here(parser, "a test is expected here, and this is %s", describe(parser));
         skip_to_end_of_test(parser);
     }
     if (test != NULL)
@@ -367,7 +378,7 @@ parse_test_list(Parser *parser, SieveNode *node)
     node->is_test_list = true;
     advance(parser);
     for (;;) {
-        parse_list_member(parser, node);
+        parse_list_member(parser);
         if (accept(parser, SIEVE_TOKEN_COMMA))
             continue;
         if (accept(parser, SIEVE_TOKEN_CLOSE_TESTS))
@@ -377,7 +388,6 @@ parse_test_list(Parser *parser, SieveNode *node)
             continue;
         }
         complain_before(parser, "\")\" is missing: this list of tests has no end");
-        node->is_broken = true;
         break;
     }
     take_tests(parser, node, first);
@@ -403,7 +413,6 @@ parse_tests(Parser *parser, SieveNode *node, bool is_test)
         (kind(parser) != SIEVE_TOKEN_IDENTIFIER || !takes_this_test(parser, node, is_test)))
         return;
     if (!enter(parser)) {
-        node->is_broken = true;
         skip_to_end_of_test(parser);
         return;
     }
@@ -422,10 +431,12 @@ static SieveNode *
 parse_test(Parser *parser)
 {
     SieveNode *node = new_node(parser);
+    unsigned mistakes = parser->mistakes;
 
     advance(parser);
-    parse_arguments(parser, node, true);
+    parse_arguments(parser, node);
     parse_tests(parser, node, true);
+    node->is_broken = parser->mistakes > mistakes;
     return node;
 }
 
@@ -461,69 +472,62 @@ mend_else_if(Parser *parser, SieveNode *node)
     advance(parser);
 }
 
-/* A test outside of a list is followed by a comma: a list without parentheses. */
+/* What ends a command is missing, and what was wrong in it is told already. */
 static void
-complain_about_bare_tests(Parser *parser)
+skip_end(Parser *parser, SieveNode *node)
 {
-    complain_here(parser, "a comma stands between tests in parentheses: anyof (..., ...)");
     skip_to_end_of_command(parser);
-}
-
-/* What ends a command is missing. */
-static void
-complain_about_end(Parser *parser, SieveNode *node)
-{
-    bool takes_block = sieve_command_takes_block(node->name);
-
-    if (kind(parser) == SIEVE_TOKEN_COMMA && node->test_count > 0) {
-        complain_about_bare_tests(parser);
-    } else if (kind(parser) == SIEVE_TOKEN_CLOSE_TESTS || kind(parser) == SIEVE_TOKEN_CLOSE_LIST) {
-        complain_here(parser, "this \"%c\" closes nothing", (int)kind(parser));
-        skip_to_end_of_command(parser);
-    } else if (starts_command(parser) || kind(parser) == SIEVE_TOKEN_END ||
-               kind(parser) == SIEVE_TOKEN_CLOSE_BLOCK || kind(parser) == SIEVE_TOKEN_IDENTIFIER) {
-        complain_before(parser,
-                        takes_block ? "\"{\" is missing behind the test of \"%.40s\""
-                                    : "a semicolon (;) is missing behind \"%.40s\"",
-                        node->name.bytes);
-        return; /* as if it had been there */
-    } else {
-        complain_here(parser, "%s is not expected here: %s ends \"%.40s\"", describe(parser),
-                      takes_block ? "a block in \"{ }\"" : "a semicolon (;)", node->name.bytes);
-        skip_to_end_of_command(parser);
-    }
-    node->is_broken = true;
     if (kind(parser) == SIEVE_TOKEN_OPEN_BLOCK)
         parse_block(parser, node);
     else
         accept(parser, SIEVE_TOKEN_SEMICOLON);
 }
 
+/* What ends a command is missing. */
+static void
+mend_end(Parser *parser, SieveNode *node)
+{
+    bool takes_block = sieve_command_takes_block(node->name);
+
+    if (node->is_broken) {
+        skip_end(parser, node);
+        return;
+    }
+    if (kind(parser) == SIEVE_TOKEN_IDENTIFIER || kind(parser) == SIEVE_TOKEN_END ||
+        kind(parser) == SIEVE_TOKEN_CLOSE_BLOCK) {
+        complain_before(parser,
+                        takes_block ? "\"{\" is missing behind the test of \"%.40s\""
+                                    : "a semicolon (;) is missing behind \"%.40s\"",
+                        node->name.bytes);
+        node->is_broken = takes_block;
+        return; /* as if it had been there */
+    }
+    if (kind(parser) == SIEVE_TOKEN_COMMA && node->test_count > 0)
+        complain_here(parser, "a comma stands between tests in parentheses: anyof (..., ...)");
+    else if (kind(parser) == SIEVE_TOKEN_CLOSE_TESTS || kind(parser) == SIEVE_TOKEN_CLOSE_LIST)
+        complain_here(parser, "this \"%c\" closes nothing", (int)kind(parser));
+    else
+        complain_here(parser, "%s is not expected here: %s ends \"%.40s\"", describe(parser),
+                      takes_block ? "a block in \"{ }\"" : "a semicolon (;)", node->name.bytes);
+    node->is_broken = true;
+    skip_end(parser, node);
+}
+
 static SieveNode *
 parse_command(Parser *parser)
 {
     SieveNode *node = new_node(parser);
-    unsigned errors = sieve_complaints_errors(parser->lexer.complaints);
+    unsigned mistakes = parser->mistakes;
 
     advance(parser);
     mend_else_if(parser, node);
-    parse_arguments(parser, node, false);
+    parse_arguments(parser, node);
     parse_tests(parser, node, false);
-    if (kind(parser) == SIEVE_TOKEN_OPEN_BLOCK) {
+    node->is_broken = parser->mistakes > mistakes;
+    if (kind(parser) == SIEVE_TOKEN_OPEN_BLOCK)
         parse_block(parser, node);
-    } else if (!accept(parser, SIEVE_TOKEN_SEMICOLON)) {
-        if (sieve_complaints_errors(parser->lexer.complaints) == errors) {
-            complain_about_end(parser, node);
-            return node;
-        }
-        /* One mistake is told once: this is a consequence of it. */
-        node->is_broken = true;
-        skip_to_end_of_command(parser);
-        if (kind(parser) == SIEVE_TOKEN_OPEN_BLOCK)
-            parse_block(parser, node);
-        else
-            accept(parser, SIEVE_TOKEN_SEMICOLON);
-    }
+    else if (!accept(parser, SIEVE_TOKEN_SEMICOLON))
+        mend_end(parser, node);
     return node;
 }
 
