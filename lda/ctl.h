@@ -102,7 +102,14 @@ int ctl_map_remove(CtlContext *ctl, int argc, char **argv);
 int ctl_map_resolve(CtlContext *ctl, int argc, char **argv);
 int ctl_srs_forward(CtlContext *ctl, int argc, char **argv);
 int ctl_srs_reverse(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_activate(CtlContext *ctl, int argc, char **argv);
 int ctl_sieve_check(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_deactivate(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_delete(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_get(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_lint(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_list(CtlContext *ctl, int argc, char **argv);
+int ctl_sieve_put(CtlContext *ctl, int argc, char **argv);
 int ctl_sieve_test(CtlContext *ctl, int argc, char **argv);
 int ctl_user_password(CtlContext *ctl, int argc, char **argv);
 

@@ -126,12 +126,16 @@ static bool
 override_setting(Trial *trial, const char *text, GError **error)
 {
     const char *equals = strchr(text, '=');
-    g_autofree char *key = equals == NULL ? NULL : g_strndup(text, (size_t)(equals - text));
-    const char *value = key == NULL ? NULL : setting_default(g_strstrip(key));
 
+    if (equals == NULL) {
+        g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_VALUE, "--set: '%s' is no KEY=VALUE", text);
+        return false;
+    }
+    g_autofree char *key = g_strstrip(g_strndup(text, (size_t)(equals - text)));
+    const char *value = setting_default(key);
     if (value == NULL) {
         g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_UNKNOWN, "--set: there is no setting '%s'",
-                    key != NULL ? key : text);
+                    key);
         return false;
     }
     if (equals[1] != '\0')
@@ -229,7 +233,8 @@ compile_all(Trial *trial, const char *path, GError **error)
     return compile_file(trial, path, trial->main_name, error);
 }
 
-/* The message as delivery stores it: LF line ends, no mbox line. */
+/* The message as delivery stores it: LF line ends, no mbox line. NULL without error: it is
+ * empty, which is legal here. */
 static Message *
 read_message(const char *path, GError **error)
 {
@@ -238,13 +243,10 @@ read_message(const char *path, GError **error)
     g_autoptr(Message) message = message_new(&whole);
     size_t len = 0;
 
-    if (bytes == NULL)
+    const void *octets = bytes == NULL ? NULL : g_bytes_get_data(bytes, &len);
+    if (len == 0)
         return NULL;
-    const void *octets = g_bytes_get_data(bytes, &len);
-    if (len > 0)
-        message_append(message, octets, len);
-    else
-        message_append(message, "\n", 1); /* no header and no body */
+    message_append(message, octets, len);
     return message_finish(message, error) ? g_steal_pointer(&message) : NULL;
 }
 
@@ -450,20 +452,17 @@ test_message(Trial *trial, const char *path, TrialReport *report)
     g_autoptr(GError) error = NULL;
     g_autoptr(Message) message = read_message(path, &error);
     g_auto(TrialEffect) effect = {0};
-    size_t len = 0;
-
-    if (message == NULL)
-        return fail(trial, error);
-    const uint8_t *bytes = message_peek(message, 0, message_size(message), &len, &error);
-    if (bytes == NULL || len < message_size(message))
-        return error != NULL ? fail(trial, error) : EX_SOFTWARE;
     SieveInput input = {
-        .bytes = bytes,
-        .len = len,
-        .virtual_size = message_virtual_size(message),
+        .bytes = (const uint8_t *)"",
+        .virtual_size = message == NULL ? 0 : message_virtual_size(message),
         .sender = "",
         .recipient = "",
     };
+
+    if (message != NULL)
+        input.bytes = message_peek(message, 0, message_size(message), &input.len, &error);
+    if (error != NULL)
+        return fail(trial, error);
     settle_envelope(trial, &input);
     input.sender = trial->from;
     input.recipient = trial->to;
