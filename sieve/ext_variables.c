@@ -39,6 +39,7 @@ sieve_variable_check_name(SieveCheck *check, const SieveString *string, SieveTex
     g_autofree char *lower = g_ascii_strdown(name.bytes, (gssize)name.len);
 
     *name_out = sieve_arena_text(sieve_check_arena(check), lower, name.len);
+    sieve_check_set_variable(check, *name_out); /* "global" must not declare it any more */
     return true;
 }
 
