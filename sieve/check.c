@@ -271,15 +271,17 @@ negate(SieveStaticValue value)
 
 /* Checks the tests of a list up to the one that decides it: no later one is ever evaluated. */
 static SieveStaticValue
-check_list(SieveCheck *check, const SieveNode *node, SieveStaticValue deciding)
+check_list(SieveCheck *check, SieveNode *node, SieveStaticValue deciding)
 {
     SieveStaticValue value = negate(deciding);
 
     for (size_t i = 0; i < node->test_count; i++) {
         SieveStaticValue one = check_test(check, node->tests[i]);
 
-        if (one == deciding && check->has_ihave)
+        if (one == deciding && check->has_ihave) {
+            node->test_count = i + 1;
             return deciding;
+        }
         if (one == SIEVE_VALUE_UNKNOWN)
             value = SIEVE_VALUE_UNKNOWN;
     }
@@ -288,7 +290,7 @@ check_list(SieveCheck *check, const SieveNode *node, SieveStaticValue deciding)
 
 /* The tests below node. */
 static SieveStaticValue
-check_tests(SieveCheck *check, const SieveNode *node)
+check_tests(SieveCheck *check, SieveNode *node)
 {
     if (is_named(node, "anyof"))
         return check_list(check, node, SIEVE_VALUE_TRUE);
@@ -384,8 +386,10 @@ check_block(SieveCheck *check, SieveNode *node, SieveStaticValue value, Chain *c
     bool is_always = is_branch && (is_named(node, "else") || value == SIEVE_VALUE_TRUE);
     bool ends;
 
-    if (is_branch && check->has_ihave && value == SIEVE_VALUE_FALSE)
+    if (is_branch && check->has_ihave && value == SIEVE_VALUE_FALSE) {
+        node->block = NULL;
         return false;
+    }
     g_ptr_array_add(check->enclosing, node);
     ends = check_commands(check, node->block);
     g_ptr_array_set_size(check->enclosing, (gint)check->enclosing->len - 1);
@@ -405,6 +409,8 @@ is_dead_branch(SieveCheck *check, SieveNode *node, const Chain *chain)
 {
     if (!chain->is_decided || !(is_named(node, "elsif") || is_named(node, "else")))
         return false;
+    node->block = NULL;
+    node->test_count = 0;
     return define(check, node, false);
 }
 
@@ -458,8 +464,10 @@ check_commands(SieveCheck *check, SieveNode *first)
 
     for (SieveNode *node = first; node != NULL && !is_full(check); node = node->next) {
         check->previous = previous;
-        if (check_command(check, node, &chain))
+        if (check_command(check, node, &chain)) {
+            node->next = NULL; /* what is never reached was not checked */
             return true;
+        }
         ends = ends || ends_script(node);
         previous = node;
     }

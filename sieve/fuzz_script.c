@@ -1,7 +1,7 @@
 /* sieve/fuzz_script.c - any bytes as a script: lexer, parser and checker
  *
  * Besides not crashing: what does not compile has an error, and its place is one of the text; what
- * compiles has no error, and compiles again to the same.
+ * compiles has no error, compiles again to the same, and is bound to definitions everywhere.
  */
 #include "lodge.h"
 
@@ -28,6 +28,7 @@ count_nodes(const SieveNode *node)
     size_t count = 0;
 
     for (; node != NULL; node = node->next) {
+        g_assert(node->command != NULL);
         count += 1 + count_nodes(node->block);
         for (size_t i = 0; i < node->test_count; i++)
             count += count_nodes(node->tests[i]);
