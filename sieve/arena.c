@@ -109,6 +109,23 @@ sieve_arena_strdup(SieveArena *arena, const char *text)
     return text == NULL ? NULL : (char *)sieve_arena_text(arena, text, strlen(text)).bytes;
 }
 
+SieveText
+sieve_arena_lf(SieveArena *arena, SieveText text)
+{
+    if (memmem(text.bytes, text.len, "\r\n", 2) == NULL)
+        return text;
+
+    SieveText copy = sieve_arena_text(arena, text.bytes, text.len);
+    char *to = (char *)copy.bytes;
+
+    for (size_t i = 0; i < text.len; i++)
+        if (text.bytes[i] != '\r' || i + 1 == text.len || text.bytes[i + 1] != '\n')
+            *to++ = text.bytes[i];
+    *to = '\0';
+    copy.len = (size_t)(to - copy.bytes);
+    return copy;
+}
+
 void
 sieve_arena_own(SieveArena *arena, void *object, void (*release)(void *object))
 {

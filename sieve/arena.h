@@ -24,6 +24,9 @@ void *sieve_arena_alloc(SieveArena *arena, size_t size);
 SieveText sieve_arena_text(SieveArena *arena, const char *bytes, size_t len);
 char *sieve_arena_strdup(SieveArena *arena, const char *text); /* NULL gives NULL */
 
+/* A copy with LF for each CRLF; text itself when there is none. */
+SieveText sieve_arena_lf(SieveArena *arena, SieveText text);
+
 /* Calls release(object) when the arena is freed: for what libraries allocate. */
 void sieve_arena_own(SieveArena *arena, void *object, void (*release)(void *object));
 

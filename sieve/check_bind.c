@@ -333,7 +333,12 @@ make_patterns(SieveCheck *check, SieveNode *node, const SieveArgument *keys)
         are_constant = are_constant && key->piece_count == 0;
         if (key->piece_count > 0)
             continue;
-        patterns[i] = sieve_pattern_new(check->arena, node->matcher, key->text, &error);
+
+        SieveText text = (node->command->traits & SIEVE_MATCHES_LINES) != 0
+                             ? sieve_arena_lf(check->arena, key->text)
+                             : key->text;
+
+        patterns[i] = sieve_pattern_new(check->arena, node->matcher, text, &error);
         if (patterns[i] == NULL) {
             sieve_check_error(check, key->line, key->column, "%s", error->message);
             is_good = false;

@@ -135,7 +135,7 @@ test_body(SieveRun *run, const SieveNode *node, bool *result_out, GError **error
 
 static const SieveCommand commands[] = {
     {.name = "body",
-     .traits = SIEVE_TEST | SIEVE_TAKES_MATCH,
+     .traits = SIEVE_TEST | SIEVE_TAKES_MATCH | SIEVE_MATCHES_LINES,
      .signature = "S",
      .check = check_body,
      .test = test_body},

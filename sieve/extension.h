@@ -21,13 +21,14 @@ typedef enum {
     SIEVE_TAKES_MIME = 1 << 4,         /* :mime :anychild :type ... (RFC 5703) */
     SIEVE_TAKES_FCC = 1 << 5,          /* RFC 8580 */
     SIEVE_TAKES_BLOCK = 1 << 6,
-    SIEVE_TAKES_TEST = 1 << 7,   /* exactly one test */
-    SIEVE_TAKES_TESTS = 1 << 8,  /* a list of tests */
-    SIEVE_IS_CONTROL = 1 << 9,   /* handled by eval.c itself; no run() */
-    SIEVE_TAKES_FLAGS = 1 << 10, /* :flags (RFC 5232) */
-    SIEVE_TAKES_COPY = 1 << 11,  /* :copy (RFC 3894) */
-    SIEVE_STORES = 1 << 12,      /* into a mailbox: :create, :specialuse, :mailboxid */
-    SIEVE_IS_REDIRECT = 1 << 13, /* :list, :notify, :ret, :bytime.. of redirect */
+    SIEVE_TAKES_TEST = 1 << 7,     /* exactly one test */
+    SIEVE_TAKES_TESTS = 1 << 8,    /* a list of tests */
+    SIEVE_IS_CONTROL = 1 << 9,     /* handled by eval.c itself; no run() */
+    SIEVE_TAKES_FLAGS = 1 << 10,   /* :flags (RFC 5232) */
+    SIEVE_TAKES_COPY = 1 << 11,    /* :copy (RFC 3894) */
+    SIEVE_STORES = 1 << 12,        /* into a mailbox: :create, :specialuse, :mailboxid */
+    SIEVE_IS_REDIRECT = 1 << 13,   /* :list, :notify, :ret, :bytime.. of redirect */
+    SIEVE_MATCHES_LINES = 1 << 14, /* values have LF line ends: keys are compared as if they had */
 } SieveCommandTraits;
 
 struct SieveCommand {

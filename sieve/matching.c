@@ -55,8 +55,12 @@ sieve_matching_begin(SieveRun *run, const SieveNode *node, const SieveArgument *
         if (!sieve_run_step(run, 1 + matching->keys[i].len / 64, error) ||
             !sieve_arena_room(run->arena, matching->keys[i].len, error))
             return false;
-        matching->patterns[i] =
-            sieve_pattern_new(run->arena, node->matcher, matching->keys[i], error);
+
+        SieveText key = (node->command->traits & SIEVE_MATCHES_LINES) != 0
+                            ? sieve_arena_lf(run->arena, matching->keys[i])
+                            : matching->keys[i];
+
+        matching->patterns[i] = sieve_pattern_new(run->arena, node->matcher, key, error);
         if (matching->patterns[i] == NULL)
             return false;
     }
