@@ -42,9 +42,24 @@ is_blank(char c)
 static bool
 is_atom(char c)
 {
-    uint8_t octet = (uint8_t)c;
-
-    return octet > ' ' && octet != 0x7f && strchr("()<>[]:;@\\,\"", c) == NULL;
+    switch (c) {
+    case '(':
+    case ')':
+    case '<':
+    case '>':
+    case '[':
+    case ']':
+    case ':':
+    case ';':
+    case '@':
+    case '\\':
+    case ',':
+    case '"':
+    case 0x7f:
+        return false;
+    default:
+        return (uint8_t)c > ' ';
+    }
 }
 
 /* ---- comments and blanks --------------------------------------------------------- */
@@ -109,6 +124,13 @@ read_quoted(Reader *reader, GString *out)
     if (reader->no_quote_ends)
         return false;
     for (const char *p = reader->at + 1; p < reader->end; p++) {
+        const char *run = p;
+
+        while (p < reader->end && *p != '"' && *p != '\\' && *p != '\r' && *p != '\n')
+            p++;
+        g_string_append_len(out, run, p - run);
+        if (p == reader->end)
+            break;
         if (*p == '"') {
             reader->at = p + 1;
             return true;
