@@ -23,7 +23,7 @@ check_address(const SieveAddress *address)
     check_text(address->domain);
     check_text(address->name);
     if (address->is_valid)
-        g_assert(address->all.len ==
+        g_assert(address->all.len >=
                  address->local_part.len + address->domain.len + (address->domain.len > 0 ? 1 : 0));
     else
         g_assert(address->all.len > 0 && address->local_part.len == 0);

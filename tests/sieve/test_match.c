@@ -56,6 +56,8 @@ static const Glob globs[] = {
      "ab |" E_ACUTE "| y"},
     {"a_question_mark_of_unicode_ends_a_segment", UNICODE, "*f?*", "af" E_ACUTE "b",
      "a|" E_ACUTE "|b"},
+    {"two_question_marks_of_unicode_are_not_one_character", UNICODE, "*f??x*", "f" E_ACUTE "x",
+     NULL},
     {"only_a_question_mark_of_unicode_between_stars", UNICODE, "*?*", E_ACUTE "b",
      "|" E_ACUTE "|b"},
     {"star_and_question_mark", ASCII, "*?", "abc", "ab|c"},
