@@ -245,6 +245,20 @@ fails_with() { # STATUS PATTERN COMMAND...
     [ "$(jq -r .status <<< "$output")" = compile_error ]
 }
 
+@test "every extension that the manual page lists can be required, and what it says is refused is" {
+    page=$BATS_TEST_DIRNAME/../../doc/lodge-sieve.1
+    listed=$(sed -n 's/ *, */ /g; /^\.Bl -column/,/^\.El/s/^\.It Li \(.*\) Ta .*/\1/p' "$page" | sed 's/ Ta .*//')
+    [ "$(wc -w <<< "$listed")" -eq 44 ]
+    for name in $listed; do
+        echo "require \"$name\";" | "$real" sieve check --set program_dir="$dir" -
+    done
+    for name in imapflags notify mboxmetadata servermetadata convert imapsieve; do
+        grep -q "$name" "$page"
+        run "$real" sieve check - <<< "require \"$name\";"
+        [ "$status" -eq 1 ]
+    done
+}
+
 # --- a user's scripts
 
 @test "put stores with the rights of the mailbox, list and get show it" {
