@@ -259,6 +259,9 @@ conflicts(const SieveAction *a, const SieveAction *b)
 {
     if (a->kind == SIEVE_ACTION_VACATION && b->kind == SIEVE_ACTION_VACATION)
         return true;
+    /* Once a script for each program, says the specification of "pipe". */
+    if (a->kind == SIEVE_ACTION_PIPE && b->kind == SIEVE_ACTION_PIPE)
+        return strcmp(a->program, b->program) == 0;
     if (a->kind != SIEVE_ACTION_REJECT && b->kind != SIEVE_ACTION_REJECT)
         return false;
 
