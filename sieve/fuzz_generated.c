@@ -88,7 +88,8 @@ append_list(Choices *choices, GString *out, const char *const *words, unsigned w
 
 /* ---- tests -------------------------------------------------------------------- */
 
-static void
+/* Match type and comparator; true for :regex, whose keys are to be expressions. */
+static bool
 append_match(Choices *choices, GString *out)
 {
     static const char *const types[] = {":is ",    ":contains ",     ":matches ",      ":matches ",
@@ -97,8 +98,24 @@ append_match(Choices *choices, GString *out)
                                               ":comparator \"i;unicode-casemap\" ",
                                               ":comparator \"i;ascii-casemap\" "};
 
-    g_string_append(out, CHOOSE(choices, types));
+    const char *type = CHOOSE(choices, types);
+
+    g_string_append(out, type);
     g_string_append(out, CHOOSE(choices, comparators));
+    return strcmp(type, ":regex ") == 0;
+}
+
+static void
+append_keys(Choices *choices, GString *out, bool are_expressions)
+{
+    static const char *const expressions[] = {
+        "([a-z]+)@(.*)", "^(a|b|l)+$", "h(.)llo",          "${a}",
+        "(x)?",          ".*.*.*b",    "[[:alpha:]]{2,5}", "a+b|c*"};
+
+    if (are_expressions)
+        APPEND_LIST(choices, out, expressions);
+    else
+        APPEND_LIST(choices, out, values);
 }
 
 static void
@@ -114,10 +131,18 @@ append_header_test(Choices *choices, GString *out)
                                         "address :detail ",
                                         "address "};
 
-    g_string_append(out, CHOOSE(choices, tests));
-    append_match(choices, out);
-    APPEND_LIST(choices, out, fields);
-    APPEND_LIST(choices, out, values);
+    static const char *const address_fields[] = {"from", "to", "cc", "bcc", "sender", "reply-to"};
+    const char *test = CHOOSE(choices, tests);
+
+    g_string_append(out, test);
+
+    bool is_regex = append_match(choices, out);
+
+    if (g_str_has_prefix(test, "address"))
+        APPEND_LIST(choices, out, address_fields);
+    else
+        APPEND_LIST(choices, out, fields);
+    append_keys(choices, out, is_regex);
 }
 
 static void
@@ -136,8 +161,7 @@ append_other_test(Choices *choices, GString *out)
                                            "body :text ",
                                            "body :content \"text\" ",
                                            "body :raw ",
-                                           "date :zone \"+0200\" \"received\" \"iso8601\" ",
-                                           "spamtest "};
+                                           "date :zone \"+0200\" \"received\" \"iso8601\" "};
     static const char *const plain[] = {
         "true",
         "false",
@@ -146,6 +170,7 @@ append_other_test(Choices *choices, GString *out)
         "exists [\"subject\", \"x\"]",
         "exists :mime :anychild \"x\"",
         "duplicate",
+        "spamtest :is \"1\"",
         "duplicate :handle \"${a}\" :uniqueid \"${1}\" :seconds 5 :last",
         "mailboxexists [\"INBOX\", \"${a}\"]",
         "ihave \"fileinto\"",
@@ -162,9 +187,11 @@ append_other_test(Choices *choices, GString *out)
     const char *blank = strchr(test, ' ');
 
     g_string_append_len(out, test, blank - test + 1);
-    append_match(choices, out);
+
+    bool is_regex = append_match(choices, out);
+
     g_string_append(out, blank + 1);
-    APPEND_LIST(choices, out, values);
+    append_keys(choices, out, is_regex);
 }
 
 static void
