@@ -529,7 +529,6 @@ test(Trial *trial, const char *script, const char *message)
         .main_name = trial->main_name,
         .world = trial->world,
         .complaints = trial->complaints,
-        .tracing = trial->options.tracing,
     };
     if (sieve_complaints_errors(trial->complaints) > 0)
         return print_report(trial, &report);

@@ -105,7 +105,6 @@ typedef struct {
     const GPtrArray *actions;   /* NULL: nothing was run */
     const GPtrArray *variables; /* of TrialVariable; NULL: not required */
     const TrialEffect *effect;  /* NULL: nothing was run */
-    bool tracing;
 } TrialReport;
 
 char *trial_report_json(const TrialReport *report);
