@@ -17,7 +17,6 @@ typedef enum { DELIVERED_TO_ALWAYS, DELIVERED_TO_SINGLE, DELIVERED_TO_NEVER } De
 typedef enum { DETAIL_FOLDER_NO, DETAIL_FOLDER_EXISTING, DETAIL_FOLDER_CREATE } DetailFolder;
 typedef enum { COMPRESS_NO, COMPRESS_GZIP } Compress;
 typedef enum { DURABILITY_FULL, DURABILITY_NONE } Durability;
-typedef enum { SIEVE_ENGINE_OWN, SIEVE_ENGINE_LIBSIEVE } SieveEngine;
 typedef enum { REJECT_SMTP, REJECT_MDN } RejectMethod;
 typedef enum { SUBMISSION_TLS_NO, SUBMISSION_TLS_TRY, SUBMISSION_TLS_YES } SubmissionTls;
 typedef enum { LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_STDERR } LogTarget;
@@ -71,7 +70,6 @@ typedef struct LdaConfig {
     } lmtp;
     struct {
         SieveSettings engine; /* what the engine itself is told */
-        int engine_name;      /* SieveEngine: the key "engine" */
         char *script;         /* templates for config_expand() */
         char *default_script; /* "": none; the key "default" */
         char **before;        /* templates of files and directories */

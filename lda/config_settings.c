@@ -133,9 +133,6 @@ static const ConfigSetting settings[] = {
     TEMPLATE(sieve, script_dir, "%u %n %d %h", "%h/sieve",
              "Directory of the user's scripts, for include :personal."),
     OPTIONAL_PATH(sieve, global_dir, "", "Directory of scripts for include :global."),
-    MEMBER(sieve, "engine", sieve.engine_name, CONFIG_WORD, "one of: own, libsieve", "own", 0, 0,
-           "What runs scripts; libsieve knows RFC 3028 only and is there for the sake of old "
-           "scripts."),
     YES_NO(sieve, mailbox_autocreate, "yes", "fileinto makes a mailbox that is missing."),
     YES_NO(sieve, mailbox_autosubscribe, "yes", "And the user is subscribed to it."),
     ROW(sieve, special_use, CONFIG_PAIRS, "attribute=mailbox", "", 0, 0,
