@@ -253,6 +253,11 @@ take_reference(SieveCheck *check, const SieveString *string, SieveText name, Sie
         return true;
     }
     if (read_number(name, &number)) {
+        if (number > SIEVE_MAX_MATCH_VARIABLES) { /* RFC 5229 section 6 */
+            sieve_check_error(check, string->line, string->column,
+                              "match variables go from ${0} to ${%d}", SIEVE_MAX_MATCH_VARIABLES);
+            return false;
+        }
         *piece = (SievePiece){.kind = SIEVE_PIECE_MATCH, .number = number};
         return true;
     }
