@@ -274,3 +274,50 @@ mailmap_lookup(Mailmap *map, const char *address, GError **error)
                     "'%s@%s' has no mailbox here", folded.local, folded.domain);
     return mailbox;
 }
+
+/* ---- the other way: what leads to a user ---------------------------------- */
+
+/* The first comparison is the cheap one: it leaves few rows to the exact one. */
+static char *
+aliases_sql(const char *forwardings)
+{
+    return g_strdup_printf(
+        "WITH RECURSIVE steps(source, destinations) AS (%s), own(address) AS (VALUES(lower(?1))"
+        " UNION SELECT lower(steps.source) FROM own JOIN steps"
+        " ON instr(lower(steps.destinations), own.address) > 0"
+        " AND instr(',' || replace(lower(steps.destinations), ' ', '') || ',',"
+        " ',' || own.address || ',') > 0 WHERE substr(steps.source, 1, 1) <> '@' LIMIT %d)"
+        " SELECT address FROM own WHERE address <> lower(?1)",
+        forwardings, MAILMAP_ALIASES_MAX + 1);
+}
+
+static bool
+collect(const Mailmap *map, sqlite3_stmt *stmt, GStrvBuilder *aliases, GError **error)
+{
+    int rc;
+
+    while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        g_strv_builder_add(aliases, (const char *)sqlite3_column_text(stmt, 0));
+    return rc == SQLITE_DONE ||
+           database_set_error(map->connection->db, map->options.path, "read", error);
+}
+
+char **
+mailmap_aliases(Mailmap *map, const char *user, GError **error)
+{
+    const char *own = map->options.mailbox_query;
+    g_autoptr(GStrvBuilder) aliases = g_strv_builder_new();
+    g_autoptr(sqlite3_stmt) stmt = NULL;
+    g_autofree char *sql = NULL;
+
+    if (own != NULL && *own != '\0')
+        return g_strv_builder_end(aliases);
+    if (!follow_file(map, error))
+        return NULL;
+    sql = aliases_sql(map->preset->forwardings);
+    stmt = database_prepare(map->connection->db, map->options.path, sql, error);
+    if (stmt == NULL)
+        return NULL;
+    (void)sqlite3_bind_text(stmt, 1, user, -1, SQLITE_STATIC); /* fails in the step */
+    return collect(map, stmt, aliases, error) ? g_strv_builder_end(aliases) : NULL;
+}

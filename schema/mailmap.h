@@ -89,6 +89,14 @@ void mailmap_close(Mailmap *map); /* NULL is fine */
  * follows a map that was replaced by a new file.
  * Fails with any of the first six errors. */
 Mailbox *mailmap_lookup(Mailmap *map, const char *address, GError **error);
+
+/* Addresses that the map forwards to user, also by way of others: at most MAILMAP_ALIASES_MAX, no
+ * catch-alls; NULL-terminated, free with g_strfreev(). None when mailbox_query is the
+ * administrator's own. Reads the table of forwardings: for those who need it. Fails as
+ * mailmap_lookup(). */
+enum { MAILMAP_ALIASES_MAX = 32 };
+char **mailmap_aliases(Mailmap *map, const char *user, GError **error);
+
 Mailbox *mailbox_copy(const Mailbox *mailbox);
 void mailbox_free(Mailbox *mailbox); /* NULL is fine */
 

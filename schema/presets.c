@@ -21,6 +21,7 @@ static const Preset presets[] = {
                  " coalesce(u.quota_messages, d.quota_messages) AS quota_messages"
                  " FROM users AS u JOIN domains AS d ON d.domain = u.domain"
                  " WHERE u.email = :address",
+        .forwardings = "SELECT source, destination FROM forwardings",
     },
     {
         /* A row that exists is live; the mailbox is <root>/example.org/user/, which the
@@ -30,6 +31,7 @@ static const Preset presets[] = {
                  " replace(substr(email, -length(:domain)) || '/' || substr(email, 1,"
                  " length(email) - length(:domain) - 1), '%', '%%') AS home, '.' AS maildir"
                  " FROM users WHERE email = :address COLLATE NOCASE AND :local <> ''",
+        .forwardings = "SELECT source, destination FROM forwardings",
     },
     {
         /* Column maildir is the Maildir itself, below the root. A quota of 0 or
@@ -48,6 +50,7 @@ static const Preset presets[] = {
             "NOCASE"
             " JOIN domain AS d ON d.domain = m.domain"
             " WHERE a.alias_domain = :domain COLLATE NOCASE",
+        .forwardings = "SELECT address, goto FROM alias WHERE active = 1",
     },
     {
         /* Quota in megabytes. enabledeliver is the switch for all delivery,
@@ -74,6 +77,7 @@ static const Preset presets[] = {
                  "NOCASE"
                  " JOIN domain AS d ON d.domain = m.domain"
                  " WHERE a.alias_domain = :domain COLLATE NOCASE",
+        .forwardings = "SELECT address, forwarding FROM forwardings WHERE active = 1",
     },
 };
 

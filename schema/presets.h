@@ -8,6 +8,8 @@ typedef struct {
     const char *name;
     bool own_schema; /* the file must be a lodge map of the current version */
     const char *query;
+    /* All that is forwarded: source, and destinations divided by commas. */
+    const char *forwardings;
 } Preset;
 
 /* NULL when there is none of that name. */
