@@ -242,9 +242,42 @@ open_folder(const Maildir *maildir, Folder *folder, const MaildirCopyOptions *op
         return set_folder_errno(error, "open the folder", maildir, folder->directory);
     if (!create_folder(maildir, folder->directory, error))
         return false;
-    subscribe(maildir, folder->directory, namer, options->now_us);
+    if ((options->stage_flags & MAILDIR_NO_SUBSCRIBE) == 0)
+        subscribe(maildir, folder->directory, namer, options->now_us);
     return open_directory(maildir, folder) ||
            set_folder_errno(error, "open the folder", maildir, folder->directory);
+}
+
+bool
+maildir_has_folder(Maildir *maildir, const char *folder, bool *exists_out, GError **error)
+{
+    g_autofree char *directory = maildir_folder_to_directory(&maildir->layout, folder, NULL);
+    lodge_autofd fd = -1;
+
+    *exists_out = false;
+    if (directory == NULL)
+        return true;
+    if (directory[0] == '\0') {
+        *exists_out = true;
+        return true;
+    }
+    fd = maildir_open_beneath(maildir->fd, directory, O_PATH | O_DIRECTORY, 0);
+    *exists_out = fd >= 0;
+    return fd >= 0 || errno == ENOENT || errno == ENOTDIR ||
+           set_folder_errno(error, "look for the folder", maildir, directory);
+}
+
+bool
+maildir_folder_by_id(Maildir *maildir, const char *id, char **folder_out, GError **error)
+{
+    g_autofree char *directory = NULL;
+
+    *folder_out = NULL;
+    if (!maildir_find_id(maildir->fd, id, &directory))
+        return maildir_set_errno(error, "look for a folder in", maildir->path);
+    if (directory != NULL)
+        *folder_out = maildir_directory_to_folder(&maildir->layout, directory);
+    return true;
 }
 
 /* tmp/ and new/ or cur/ of the folder. */

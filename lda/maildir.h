@@ -39,6 +39,10 @@ typedef struct {
  * separator, "..", control characters, invalid UTF-8, or a name over 255 octets. */
 char *maildir_folder_to_directory(const MaildirLayout *layout, const char *folder, GError **error);
 
+/* The folder of a directory as the user names it; NULL when no folder has that directory. Free
+ * with g_free(). */
+char *maildir_directory_to_folder(const MaildirLayout *layout, const char *directory);
+
 /* ---- one mailbox, open for one delivery --------------------------------- */
 
 typedef struct Maildir Maildir;
@@ -53,9 +57,18 @@ Maildir *maildir_open(const char *path, const char *root, const MaildirLayout *l
                       GError **error);
 void maildir_free(Maildir *maildir); /* NULL is fine */
 
+/* Whether there is such a folder; one that cannot be named is not there. Fails with
+ * G_FILE_ERROR. */
+bool maildir_has_folder(Maildir *maildir, const char *folder, bool *exists_out, GError **error);
+
+/* The folder that Dovecot knows by this id: the GUID in its dovecot-uidlist, which stays when
+ * the folder is renamed. *folder_out is NULL when there is none. Fails with G_FILE_ERROR. */
+bool maildir_folder_by_id(Maildir *maildir, const char *id, char **folder_out, GError **error);
+
 typedef enum {
     MAILDIR_CREATE_FOLDER = 1 << 0, /* make it if missing, and subscribe */
     MAILDIR_GZIP = 1 << 1,          /* store compressed; S= and W= stay uncompressed */
+    MAILDIR_NO_SUBSCRIBE = 1 << 2,  /* do not subscribe to what is made */
 } MaildirStageFlags;
 
 /* What to store, beside the message itself. */

@@ -196,3 +196,79 @@ maildir_folder_to_directory(const MaildirLayout *layout, const char *folder, GEr
         return NULL;
     return maildir_levels_to_directory(folder, (const char *const *)levels, error);
 }
+
+/* ---- the other way -------------------------------------------------------- */
+
+/* The text between "&" and "-", to UTF-16; false when it is not base64. */
+static bool
+take_base64(const char *text, size_t len, GArray *units)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+    guint32 pending = 0;
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        const char *digit = memchr(digits, text[i], sizeof digits - 1);
+
+        if (digit == NULL)
+            return false;
+        pending = pending << 6 | (guint32)(digit - digits);
+        bits += 6;
+        if (bits >= 16) {
+            guint16 unit = (guint16)(pending >> (bits - 16));
+
+            g_array_append_val(units, unit);
+            bits -= 16;
+        }
+    }
+    return true;
+}
+
+/* Appends what stands at "&"; returns where it ends, NULL when it is nothing. */
+static const char *
+decode_shift(const char *text, GString *out)
+{
+    const char *end = strchr(text, '-');
+    g_autoptr(GArray) units = g_array_new(FALSE, FALSE, sizeof(guint16));
+    g_autofree char *decoded = NULL;
+
+    if (end == NULL)
+        return NULL;
+    if (end == text + 1) {
+        g_string_append_c(out, '&');
+        return end + 1;
+    }
+    if (!take_base64(text + 1, (size_t)(end - text) - 1, units))
+        return NULL;
+    decoded = g_utf16_to_utf8((const gunichar2 *)(const void *)units->data, (glong)units->len, NULL,
+                              NULL, NULL);
+    if (decoded == NULL)
+        return NULL;
+    g_string_append(out, decoded);
+    return end + 1;
+}
+
+char *
+maildir_directory_to_folder(const MaildirLayout *layout, const char *directory)
+{
+    g_autoptr(GString) name = g_string_new(layout->prefix);
+    g_autofree char *back = NULL;
+
+    if (directory[0] == '\0')
+        return g_strdup("INBOX");
+    if (directory[0] != '.')
+        return NULL;
+    for (const char *p = directory + 1; *p != '\0';) {
+        if (*p == '&') {
+            p = decode_shift(p, name);
+            if (p == NULL)
+                return NULL;
+        } else {
+            g_string_append_c(name, *p == '.' ? layout->separator : *p);
+            p++;
+        }
+    }
+    /* Whatever would not come back to this directory is not its name. */
+    back = maildir_folder_to_directory(layout, name->str, NULL);
+    return g_strcmp0(back, directory) == 0 ? g_string_free(g_steal_pointer(&name), FALSE) : NULL;
+}

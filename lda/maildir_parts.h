@@ -79,6 +79,12 @@ bool maildir_write_message(int fd, const MaildirCopyOptions *options, Message *m
 unsigned maildir_sweep_tmp(int folder_fd, gint64 now_us);
 unsigned maildir_sweep_all(int maildir_fd, gint64 now_us);
 
+/* ---- maildir_id.c ------------------------------------------------------- */
+
+/* The directory of the folder, "" for the Maildir itself, whose dovecot-uidlist has the GUID id;
+ * NULL in *directory_out when there is none. False and errno. */
+bool maildir_find_id(int maildir_fd, const char *id, char **directory_out);
+
 /* ---- maildir_lock.c ----------------------------------------------------- */
 
 /* Dovecot's dotlocks, and who asks for one when. */
