@@ -202,7 +202,7 @@ is_template(const char *text, bool with_home)
 static bool
 is_pair(const char *text)
 {
-    const char *equals = strchr(text, '=');
+    const char *equals = strrchr(text, '='); /* names of lists are URIs */
 
     return equals != NULL && equals > text && equals[1] != '\0';
 }

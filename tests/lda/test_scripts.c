@@ -1,0 +1,387 @@
+/* tests/lda/test_scripts.c - which scripts run for a recipient, and when they are compiled
+ *
+ * A compiled script that is the same object was not opened again.
+ */
+#include "sieve_fixture.h"
+
+#include <time.h>
+
+static GPtrArray *
+chain_of(const Fixture *fixture, Scripts *scripts, const char *sieve)
+{
+    const Mailbox mailbox = {.user = (char *)"ana@example.org", .sieve = (char *)sieve};
+    g_autoptr(GError) error = NULL;
+    GPtrArray *chain = scripts_chain(scripts, &mailbox, fixture->home, &error);
+
+    if (error != NULL)
+        fail_msg("%s", error->message);
+    return chain != NULL ? chain : g_ptr_array_new();
+}
+
+/* The names of the chain's files, joined by blanks. */
+static char *
+names_of(const GPtrArray *chain)
+{
+    GString *names = g_string_new(NULL);
+
+    for (guint i = 0; i < chain->len; i++) {
+        g_autofree char *name = g_path_get_basename(((ScriptLink *)chain->pdata[i])->path);
+
+        g_string_append_printf(names, "%s%s", i > 0 ? " " : "", name);
+    }
+    return g_string_free(names, FALSE);
+}
+
+static void
+assert_chain(const Fixture *fixture, const char *sieve, const char *expected)
+{
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) chain = chain_of(fixture, scripts, sieve);
+    g_autofree char *names = names_of(chain);
+
+    assert_string_equal(names, expected);
+}
+
+/* Past the time in which changes of a file may look the same. */
+static void
+let_it_settle(void)
+{
+    const struct timespec wait = {.tv_nsec = 40 * 1000 * 1000};
+
+    (void)nanosleep(&wait, NULL);
+}
+
+/* ---- which ----------------------------------------------------------------- */
+
+static void
+user_without_a_script_has_no_chain(void **state)
+{
+    assert_chain(*state, NULL, "");
+}
+
+static void
+script_of_the_user_is_where_dovecot_has_it(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *link = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+
+    write_home(fixture, "sieve/mine.sieve", "keep;");
+    assert_int_equal(symlink("sieve/mine.sieve", link), 0);
+    assert_chain(fixture, NULL, ".dovecot.sieve");
+}
+
+static void
+link_may_be_absolute_below_the_root(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *link = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+    g_autofree char *target = g_build_filename(fixture->home, "sieve/mine.sieve", NULL);
+
+    write_home(fixture, "sieve/mine.sieve", "keep;");
+    assert_int_equal(symlink(target, link), 0);
+    assert_chain(fixture, NULL, ".dovecot.sieve");
+}
+
+static void
+link_that_leads_nowhere_is_no_script(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *link = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+
+    assert_int_equal(symlink("sieve/gone.sieve", link), 0);
+    assert_chain(fixture, NULL, "");
+}
+
+static void
+link_out_of_the_mail_root_is_refused(void **state)
+{
+    Fixture *fixture = *state;
+    const Mailbox mailbox = {.user = (char *)"ana@example.org"};
+    g_autofree char *link = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+    g_autofree char *secret = below(fixture, "secret");
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GError) error = NULL;
+
+    write_file(secret, "password");
+    assert_int_equal(symlink(secret, link), 0);
+    assert_null(scripts_chain(scripts, &mailbox, fixture->home, &error));
+    assert_non_null(strstr(error->message, "leads out of the mail root"));
+}
+
+static void
+row_of_the_map_names_another_script(void **state)
+{
+    Fixture *fixture = *state;
+
+    write_script(fixture, "keep;");
+    write_home(fixture, "other.sieve", "keep;");
+    assert_chain(fixture, "other.sieve", "other.sieve");
+    assert_chain(fixture, "%h/other.sieve", "other.sieve");
+    assert_chain(fixture, "%h/missing.sieve", "");
+}
+
+static void
+default_runs_for_those_who_have_none(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *setting = g_strdup_printf("default = %s/default.sieve\n", fixture->dir);
+
+    start(fixture, setting);
+    assert_chain(fixture, NULL, "");
+    write_below(fixture, "default.sieve", "keep;");
+    assert_chain(fixture, NULL, "default.sieve");
+    write_script(fixture, "keep;");
+    assert_chain(fixture, NULL, ".dovecot.sieve");
+}
+
+static void
+before_and_after_are_files_and_sorted_directories(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *setting = g_strdup_printf(
+        "before = %s/first.sieve %s/many\nafter = %%h/last.sieve\n", fixture->dir, fixture->dir);
+
+    start(fixture, setting);
+    write_below(fixture, "first.sieve", "keep;");
+    write_below(fixture, "many/20.sieve", "keep;");
+    write_below(fixture, "many/10.sieve", "keep;");
+    write_below(fixture, "many/.hidden.sieve", "keep;");
+    write_below(fixture, "many/README", "keep;");
+    write_script(fixture, "keep;");
+    write_home(fixture, "last.sieve", "keep;");
+    assert_chain(fixture, NULL, "first.sieve 10.sieve 20.sieve .dovecot.sieve last.sieve");
+}
+
+static void
+only_the_users_own_is_personal(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *setting = g_strdup_printf("before = %s/first.sieve\n", fixture->dir);
+    g_autoptr(GPtrArray) chain = NULL;
+    g_autoptr(Scripts) scripts = NULL;
+
+    start(fixture, setting);
+    scripts = scripts_new(fixture->config);
+    write_below(fixture, "first.sieve", "keep;");
+    write_script(fixture, "keep;");
+    chain = chain_of(fixture, scripts, NULL);
+    assert_false(((ScriptLink *)chain->pdata[0])->is_personal);
+    assert_true(((ScriptLink *)chain->pdata[1])->is_personal);
+}
+
+static void
+empty_setting_turns_users_scripts_off(void **state)
+{
+    Fixture *fixture = *state;
+
+    write_script(fixture, "keep;");
+    start(fixture, "script =\n");
+    assert_chain(fixture, NULL, "");
+}
+
+/* ---- what cannot be read ----------------------------------------------------- */
+
+static void
+script_without_permission_is_an_error(void **state)
+{
+    Fixture *fixture = *state;
+    const Mailbox mailbox = {.user = (char *)"ana@example.org"};
+    g_autofree char *path = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GError) error = NULL;
+
+    write_script(fixture, "keep;");
+    assert_int_equal(chmod(path, 0), 0);
+    assert_null(scripts_chain(scripts, &mailbox, fixture->home, &error));
+    assert_true(g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_ACCES));
+    assert_non_null(strstr(error->message, path));
+}
+
+/* A script that cannot be run, for the reason of its first complaint. */
+static void
+assert_unusable(Fixture *fixture, const char *reason)
+{
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) chain = chain_of(fixture, scripts, NULL);
+    const ScriptLink *link = chain->pdata[0];
+
+    assert_null(link->script);
+    assert_non_null(strstr(((SieveComplaint *)link->complaints->pdata[0])->text, reason));
+}
+
+static void
+fifo_and_directory_are_no_scripts_and_nobody_waits(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *path = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_unusable(fixture, "not a regular file");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_unusable(fixture, "not a regular file");
+}
+
+static void
+script_past_the_limit_is_not_read_to_its_end(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *path = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+
+    start(fixture, "max_script_size = 1K\n");
+    write_script(fixture, "keep;");
+    assert_int_equal(truncate(path, G_GINT64_CONSTANT(1) << 40), 0);
+    assert_unusable(fixture, "");
+}
+
+/* ---- the cache ---------------------------------------------------------------- */
+
+static void
+unchanged_script_is_compiled_once(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) first = NULL, second = NULL;
+
+    write_script(fixture, "keep;");
+    let_it_settle();
+    first = chain_of(fixture, scripts, NULL);
+    second = chain_of(fixture, scripts, NULL);
+    assert_ptr_equal(((ScriptLink *)first->pdata[0])->script,
+                     ((ScriptLink *)second->pdata[0])->script);
+}
+
+static void
+changed_script_is_compiled_again(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) first = NULL, second = NULL;
+
+    write_script(fixture, "keep;");
+    let_it_settle();
+    first = chain_of(fixture, scripts, NULL);
+    write_script(fixture, "stop;");
+    second = chain_of(fixture, scripts, NULL);
+    assert_ptr_not_equal(((ScriptLink *)first->pdata[0])->script,
+                         ((ScriptLink *)second->pdata[0])->script);
+    assert_string_not_equal(((ScriptLink *)first->pdata[0])->version,
+                            ((ScriptLink *)second->pdata[0])->version);
+}
+
+static void
+script_changed_in_place_with_its_old_mtime_is_seen(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *path = g_build_filename(fixture->home, ".dovecot.sieve", NULL);
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) first = NULL, second = NULL;
+    struct stat info;
+
+    write_script(fixture, "keep;");
+    let_it_settle();
+    first = chain_of(fixture, scripts, NULL);
+    assert_int_equal(stat(path, &info), 0);
+    lodge_autofd fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(fd, "stop;", 5), 5);
+    assert_int_equal(futimens(fd, (struct timespec[]){info.st_atim, info.st_mtim}), 0);
+    second = chain_of(fixture, scripts, NULL);
+    assert_ptr_not_equal(((ScriptLink *)first->pdata[0])->script,
+                         ((ScriptLink *)second->pdata[0])->script);
+}
+
+static void
+cache_is_bounded_and_scripts_in_use_stay(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) first = NULL, again = NULL;
+
+    write_script(fixture, "keep;");
+    for (int i = 0; i < 500; i++) {
+        g_autofree char *name = g_strdup_printf("many/%d.sieve", i);
+
+        write_home(fixture, name, "keep;");
+    }
+    let_it_settle();
+    first = chain_of(fixture, scripts, NULL);
+    for (int i = 0; i < 500; i++) {
+        g_autofree char *name = g_strdup_printf("many/%d.sieve", i);
+
+        g_ptr_array_unref(chain_of(fixture, scripts, name));
+    }
+    /* It was thrown out, and is compiled anew; the old one is still whole. */
+    again = chain_of(fixture, scripts, NULL);
+    assert_ptr_not_equal(((ScriptLink *)first->pdata[0])->script,
+                         ((ScriptLink *)again->pdata[0])->script);
+    assert_string_equal(sieve_script_name(((ScriptLink *)first->pdata[0])->script),
+                        ".dovecot.sieve");
+}
+
+/* ---- include ------------------------------------------------------------------ */
+
+static bool
+include(Fixture *fixture, const char *name)
+{
+    g_autofree char *directory = g_build_filename(fixture->home, "sieve", NULL);
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(SieveScript) script = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (!scripts_include(scripts, directory, name, &script, NULL, &error))
+        fail_msg("%s", error->message);
+    return script != NULL;
+}
+
+static void
+included_script_is_found_by_its_name(void **state)
+{
+    write_home(*state, "sieve/inner.sieve", "keep;");
+    assert_true(include(*state, "inner"));
+    assert_false(include(*state, "missing"));
+}
+
+static void
+name_of_an_include_is_never_a_path(void **state)
+{
+    g_autofree char *long_name = g_strnfill(300, 'x');
+
+    write_home(*state, "outside.sieve", "keep;");
+    write_home(*state, "sieve/deep/inner.sieve", "keep;");
+    write_home(*state, "sieve/.hidden.sieve", "keep;");
+    assert_false(include(*state, "../outside"));
+    assert_false(include(*state, "deep/inner"));
+    assert_false(include(*state, ".hidden"));
+    assert_false(include(*state, ""));
+    assert_false(include(*state, "a\nb"));
+    assert_false(include(*state, long_name));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(user_without_a_script_has_no_chain),
+        TEST(script_of_the_user_is_where_dovecot_has_it),
+        TEST(link_may_be_absolute_below_the_root),
+        TEST(link_that_leads_nowhere_is_no_script),
+        TEST(link_out_of_the_mail_root_is_refused),
+        TEST(row_of_the_map_names_another_script),
+        TEST(default_runs_for_those_who_have_none),
+        TEST(before_and_after_are_files_and_sorted_directories),
+        TEST(only_the_users_own_is_personal),
+        TEST(empty_setting_turns_users_scripts_off),
+        TEST(script_without_permission_is_an_error),
+        TEST(fifo_and_directory_are_no_scripts_and_nobody_waits),
+        TEST(script_past_the_limit_is_not_read_to_its_end),
+        TEST(unchanged_script_is_compiled_once),
+        TEST(changed_script_is_compiled_again),
+        TEST(script_changed_in_place_with_its_old_mtime_is_seen),
+        TEST(cache_is_bounded_and_scripts_in_use_stay),
+        TEST(included_script_is_found_by_its_name),
+        TEST(name_of_an_include_is_never_a_path),
+    };
+
+    become_nobody();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
