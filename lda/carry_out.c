@@ -1,11 +1,94 @@
 /* lda/carry_out.c - turns what should be done with a message into files; see carry_out.h
  *
  *   keep --> deliver -m FOLDER, else the folder of the +detail, else INBOX
+ *   fileinto --> the mailbox with the id, or the attribute, or the name; else as keep
  *
  * A folder named by the sender (the detail, or -m ${extension}) is made only where
- * [mail] detail_folder = create says so: strangers could fill a mailbox with folders.
+ * [mail] detail_folder = create says so: strangers could fill a mailbox with folders. One
+ * named by a script is made because its owner wants it.
  */
-#include "lda/carry_out.h"
+#include "lda/carry_out_parts.h"
+
+#include "lda/commit.h"
+#include "lda/header.h"
+
+/* ---- one copy ------------------------------------------------------------- */
+
+/* What a copy is, besides its folder. */
+typedef struct {
+    Message *message;
+    const char *headers;
+    char *const *flags; /* of Sieve: "\\Seen", keywords; NULL: none */
+    MaildirStageFlags stage_flags;
+} Copy;
+
+/* The letters of the Maildir specification, in its order. */
+static const struct {
+    char letter;
+    const char *flag;
+} letters[] = {
+    {'D', "\\Draft"}, {'F', "\\Flagged"}, {'R', "\\Answered"}, {'S', "\\Seen"}, {'T', "\\Deleted"}};
+
+static bool
+has_flag(char *const *flags, const char *flag)
+{
+    for (; *flags != NULL; flags++) {
+        if (g_ascii_strcasecmp(*flags, flag) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Letters of the system flags. Others that begin with a backslash are not ours to set. */
+static void
+letters_of(char *const *flags, char *letters_out)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(letters); i++) {
+        if (has_flag(flags, letters[i].flag))
+            *letters_out++ = letters[i].letter;
+    }
+    *letters_out = '\0';
+}
+
+static GPtrArray *
+keywords_of(char *const *flags)
+{
+    GPtrArray *keywords = g_ptr_array_new();
+
+    for (; *flags != NULL; flags++) {
+        if (**flags != '\\')
+            g_ptr_array_add(keywords, *flags);
+    }
+    g_ptr_array_add(keywords, NULL);
+    return keywords;
+}
+
+static MaildirCopy *
+stage(const CarryOut *delivery, Maildir *maildir, const char *folder, const Copy *copy,
+      GError **error)
+{
+    const LdaConfig *config = delivery->config;
+    char flags[G_N_ELEMENTS(letters) + 1] = "";
+    g_autoptr(GPtrArray) keywords = NULL;
+    MaildirCopyOptions options = {
+        .folder = folder,
+        .headers = copy->headers,
+        .flags = flags,
+        .stage_flags =
+            copy->stage_flags | (config->mail.compress == COMPRESS_GZIP ? MAILDIR_GZIP : 0),
+        .gzip_level = (int)config->mail.compress_level,
+        .now_us = delivery->now_us,
+    };
+
+    if (copy->flags != NULL && copy->flags[0] != NULL) {
+        letters_of(copy->flags, flags);
+        keywords = keywords_of(copy->flags);
+        options.keywords = (const char *const *)keywords->pdata;
+    }
+    return maildir_stage(maildir, delivery->namer, copy->message, &options, error);
+}
+
+/* ---- keep ----------------------------------------------------------------- */
 
 /* The detail as the sender wrote it: folders are case-sensitive, but the map folds. */
 static const char *
@@ -21,55 +104,310 @@ detail_as_written(const LdaRecipient *recipient, char **copy_out)
     return *copy_out = g_strndup(at - len, len);
 }
 
-static MaildirCopy *
-stage(const CarryOut *delivery, Maildir *maildir, const char *folder, GError **error)
-{
-    const LdaConfig *config = delivery->config;
-    MaildirStageFlags flags = config->mail.compress == COMPRESS_GZIP ? MAILDIR_GZIP : 0;
-
-    if (config->mail.detail_folder == DETAIL_FOLDER_CREATE)
-        flags |= MAILDIR_CREATE_FOLDER;
-    const MaildirCopyOptions options = {
-        .folder = folder,
-        .headers = delivery->headers,
-        .flags = "",
-        .stage_flags = flags,
-        .gzip_level = (int)config->mail.compress_level,
-        .now_us = delivery->now_us,
-    };
-    return maildir_stage(maildir, delivery->namer, delivery->message, &options, error);
-}
-
 /* Stages in the default folder of this delivery. */
 static MaildirCopy *
-keep(const CarryOut *delivery, Maildir *maildir, char **note_out, GError **error)
+keep(const CarryOut *delivery, Maildir *maildir, Copy *copy, char **note_out, GError **error)
 {
     const LdaRecipient *recipient = delivery->recipient;
     const char *folder = recipient->folder;
     g_autofree char *written = NULL;
     g_autoptr(GError) reason = NULL;
 
+    if (delivery->config->mail.detail_folder == DETAIL_FOLDER_CREATE)
+        copy->stage_flags |= MAILDIR_CREATE_FOLDER;
     if (folder == NULL && recipient->mailbox->detail != NULL &&
         delivery->config->mail.detail_folder != DETAIL_FOLDER_NO)
         folder = detail_as_written(recipient, &written);
     if (folder == NULL || *folder == '\0')
-        return stage(delivery, maildir, NULL, error);
+        return stage(delivery, maildir, NULL, copy, error);
 
-    MaildirCopy *copy = stage(delivery, maildir, folder, &reason);
-    if (copy != NULL)
-        return copy;
-    copy = stage(delivery, maildir, NULL, error);
-    if (copy != NULL)
+    MaildirCopy *staged = stage(delivery, maildir, folder, copy, &reason);
+    if (staged != NULL)
+        return staged;
+    staged = stage(delivery, maildir, NULL, copy, error);
+    if (staged != NULL)
         *note_out = g_strdup_printf("not in '%s': %s", folder, reason->message);
-    return copy;
+    return staged;
 }
 
 MaildirCopy *
-carry_out(const CarryOut *delivery, Maildir *maildir, const GPtrArray *actions, char **note_out,
-          GError **error)
+carry_out_keep(const CarryOut *delivery, Maildir *maildir, char **note_out, GError **error)
 {
-    /* Until scripts are run, the list is the implicit keep and nothing else. */
-    g_assert(actions->len == 1);
-    g_assert(((const SieveAction *)actions->pdata[0])->kind == SIEVE_ACTION_KEEP);
-    return keep(delivery, maildir, note_out, error);
+    Copy copy = {.message = delivery->message, .headers = delivery->headers};
+
+    return keep(delivery, maildir, &copy, note_out, error);
+}
+
+/* ---- what scripts ask for ------------------------------------------------- */
+
+void
+effects_note(Effects *effects, const char *format, ...)
+{
+    va_list args;
+
+    if (effects->notes->len > 0)
+        g_string_append(effects->notes, "; ");
+    va_start(args, format);
+    g_string_append_vprintf(effects->notes, format, args);
+    va_end(args);
+}
+
+Message *
+effects_message(Effects *effects, const SieveEdition *edition, GError **error)
+{
+    const SieveInput *input = filter_input(effects->filter);
+    const LdaConfig *config = effects->delivery.config;
+    const MessageOptions options = {.spool_memory = (size_t)config->mail.spool_memory,
+                                    .spool_dir = config->mail.spool_dir};
+    size_t header_len, body_len;
+    const uint8_t *header, *body;
+    Message *message;
+
+    if (edition == NULL)
+        return effects->delivery.message;
+    message = g_hash_table_lookup(effects->messages, edition);
+    if (message != NULL)
+        return message;
+    header_len = header_length((const char *)input->bytes, input->len);
+    body = input->bytes + header_len;
+    body_len = input->len - header_len;
+    header = g_bytes_get_data(edition->header, &header_len);
+    if (edition->body != NULL)
+        body = g_bytes_get_data(edition->body, &body_len);
+    message = message_new(&options);
+    message_append(message, header, header_len);
+    message_append(message, body, body_len);
+    g_hash_table_insert(effects->messages, (void *)edition, message);
+    return message_finish(message, error) ? message : NULL;
+}
+
+static bool
+prepare_copy(Effects *effects, const SieveAction *action, Copy *copy, GError **error)
+{
+    *copy = (Copy){
+        .message = effects_message(effects, action->edition, error),
+        .headers = effects->headers,
+        .flags = action->flags,
+    };
+    return copy->message != NULL;
+}
+
+bool
+effects_keep(Effects *effects, const SieveAction *action, GError **error)
+{
+    g_autofree char *note = NULL;
+    MaildirCopy *staged;
+    Copy copy;
+
+    if (effects->in_inbox)
+        return true;
+    if (!prepare_copy(effects, action, &copy, error))
+        return false;
+    staged = keep(&effects->delivery, effects->maildir, &copy, &note, error);
+    if (staged == NULL)
+        return false;
+    if (note != NULL)
+        effects_note(effects, "%s", note);
+    g_ptr_array_add(effects->copies, staged);
+    effects->in_inbox = true;
+    return true;
+}
+
+/* Where a mailbox with an id or attribute lies, and how it is to be made. */
+static char *
+find_folder(Effects *effects, const char *name, const char *special_use, const char *mailboxid,
+            bool create, MaildirStageFlags *flags_out, GError **error)
+{
+    const LdaConfig *config = effects->delivery.config;
+    char *found = NULL;
+
+    if ((special_use != NULL || mailboxid != NULL) &&
+        !filter_find_mailbox(effects->filter, effects->maildir, special_use, mailboxid, &found,
+                             error))
+        return NULL;
+    *flags_out = (create || config->sieve.mailbox_autocreate ? MAILDIR_CREATE_FOLDER : 0) |
+                 (config->sieve.mailbox_autosubscribe ? 0 : MAILDIR_NO_SUBSCRIBE);
+    return found != NULL ? found : g_strdup(name);
+}
+
+/* Two names may lead to one mailbox: it gets one copy of an edition. */
+static bool
+has_copy_in(const Effects *effects, const char *folder)
+{
+    for (guint i = 0; i < effects->copies->len; i++) {
+        if (strcmp(maildir_copy_folder(effects->copies->pdata[i]), folder) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool
+effects_file(Effects *effects, const SieveAction *action, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    g_autofree char *folder = NULL;
+    MaildirCopy *staged = NULL;
+    Copy copy;
+
+    if (effects->copies->len + 1 >= EFFECTS_MAX_COPIES) {
+        effects_note(effects, "not in '%s': %d copies are enough", action->mailbox,
+                     EFFECTS_MAX_COPIES);
+        return effects_keep(effects, action, error);
+    }
+    if (!prepare_copy(effects, action, &copy, error))
+        return false;
+    folder = find_folder(effects, action->mailbox, action->special_use, action->mailboxid,
+                         action->create, &copy.stage_flags, &reason);
+    if (folder != NULL)
+        staged = stage(&effects->delivery, effects->maildir, folder, &copy, &reason);
+    if (staged == NULL) {
+        effects_note(effects, "not in '%s': %s", action->mailbox, reason->message);
+        return effects_keep(effects, action, error);
+    }
+    if (has_copy_in(effects, maildir_copy_folder(staged))) {
+        maildir_copy_free(staged);
+        return true;
+    }
+    effects->in_inbox = effects->in_inbox || strcmp(maildir_copy_folder(staged), "INBOX") == 0;
+    g_ptr_array_add(effects->copies, staged);
+    return true;
+}
+
+/* ---- all actions ---------------------------------------------------------- */
+
+/* RFC 5429 section 2.2.2: a reason that SMTP cannot carry is told in a report of its own; ereject
+ * prefers the refusal. */
+static bool
+is_told_in_smtp(const CarryOut *delivery, const SieveAction *action, const char *sender)
+{
+    return delivery->config->sieve.reject_method == REJECT_SMTP &&
+           (action->ereject || delivery->utf8 || *sender == '\0' || g_str_is_ascii(action->reason));
+}
+
+static bool
+stage_action(Effects *effects, const SieveAction *action, GError **error)
+{
+    switch (action->kind) {
+    case SIEVE_ACTION_KEEP:
+        return effects_keep(effects, action, error);
+    case SIEVE_ACTION_FILEINTO:
+        return effects_file(effects, action, error);
+    case SIEVE_ACTION_REJECT:
+        if (is_told_in_smtp(&effects->delivery, action, filter_input(effects->filter)->sender))
+            effects->refusal = action;
+        return true;
+    default:
+        return true; /* effects_send() and effects_finish() */
+    }
+}
+
+static void
+free_message(void *message)
+{
+    message_free(message);
+}
+
+static void
+free_copy(void *copy)
+{
+    maildir_copy_free(copy);
+}
+
+Effects *
+effects_stage(const CarryOut *delivery, Maildir *maildir, Filter *filter, GError **error)
+{
+    g_autoptr(Effects) effects = g_new0(Effects, 1);
+
+    effects->delivery = *delivery;
+    effects->headers = g_strdup(delivery->headers);
+    effects->maildir = maildir;
+    effects->filter = filter;
+    effects->actions = filter_actions(filter);
+    effects->results = g_new0(char *, effects->actions->len);
+    effects->copies = g_ptr_array_new_with_free_func(free_copy);
+    effects->messages = g_hash_table_new_full(NULL, NULL, NULL, free_message);
+    effects->remembered = g_ptr_array_new_with_free_func(g_free);
+    effects->notes = g_string_new(NULL);
+    for (guint i = 0; i < effects->actions->len; i++) {
+        if (!stage_action(effects, effects->actions->pdata[i], error))
+            return NULL;
+    }
+    if (effects->refusal != NULL)
+        g_ptr_array_set_size(effects->copies, 0);
+    return g_steal_pointer(&effects);
+}
+
+void
+effects_free(Effects *effects)
+{
+    if (effects == NULL)
+        return;
+    for (guint i = 0; i < effects->actions->len; i++)
+        g_free(effects->results[i]);
+    g_free(effects->results);
+    g_ptr_array_unref(effects->copies);
+    g_hash_table_unref(effects->messages);
+    g_ptr_array_unref(effects->remembered);
+    g_string_free(effects->notes, TRUE);
+    g_free(effects->headers);
+    maildir_free(effects->maildir);
+    filter_free(effects->filter);
+    g_free(effects);
+}
+
+const GPtrArray *
+effects_copies(const Effects *effects)
+{
+    return effects->copies;
+}
+
+void
+effects_withdraw(Effects *effects)
+{
+    for (guint i = 0; i < effects->copies->len; i++)
+        maildir_withdraw(effects->copies->pdata[i]);
+}
+
+/* ---- other mail ----------------------------------------------------------- */
+
+static bool
+commit_one(int fd, const char *path, GError **error)
+{
+    CommitItem item = {.fd = fd};
+
+    commit_sync(&item, 1);
+    errno = item.error;
+    return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
+}
+
+bool
+effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error)
+{
+    const LdaConfig *config = effects->delivery.config;
+    const MessageOptions options = {.spool_memory = (size_t)config->mail.spool_memory,
+                                    .spool_dir = config->mail.spool_dir};
+    g_autoptr(Message) message = message_new(&options);
+    g_autoptr(MaildirCopy) staged = NULL;
+    g_autofree char *folder = NULL;
+    Copy copy = {.message = message, .headers = "", .flags = fcc != NULL ? fcc->flags : NULL};
+    size_t len = 0;
+    const void *data = g_bytes_get_data(bytes, &len);
+
+    message_append(message, data, len);
+    if (!message_finish(message, error))
+        return false;
+    if (fcc != NULL) {
+        folder = find_folder(effects, fcc->mailbox, fcc->special_use, fcc->mailboxid, fcc->create,
+                             &copy.stage_flags, error);
+        if (folder == NULL)
+            return false;
+    }
+    staged = stage(&effects->delivery, effects->maildir, folder, &copy, error);
+    if (staged == NULL)
+        return false;
+    if (config->mail.durability == DURABILITY_NONE)
+        return maildir_publish(staged, error);
+    return commit_one(maildir_copy_fd(staged), maildir_copy_path(staged), error) &&
+           maildir_publish(staged, error) &&
+           commit_one(maildir_copy_directory_fd(staged), maildir_copy_path(staged), error);
 }

@@ -1,10 +1,13 @@
 /* lda/delivery.c - one message to its recipients: stage, commit, publish, commit
  *
  *   check: loop, hops, quota     a refusal ends here, for this recipient only
+ *   filter: the scripts          most recipients have none
  *   stage: every copy in tmp/
+ *   send: redirects              what the MTA must have taken before we say yes
  *   commit: all copies durable   <- one barrier for everybody
  *   publish: rename into new/
  *   commit: all directories durable
+ *   finish: replies and the like
  *   outcome, log line            only now is anybody told "stored"
  *
  * Every recipient has a row of its own, with its own outcome: one that failed is
@@ -19,15 +22,21 @@
 #include "lda/trace.h"
 #include "quota/quota.h"
 
-/* Recipients handled at once: each keeps a handful of descriptors open, and the
+/* Copies handled at once: each keeps a handful of descriptors open, and the
  * usual limit of a process is 1024. */
-enum { GROUP_MAX = 100 };
+enum {
+    GROUP_MAX = 100,
+    EFFECTS_WEIGHT = 4,                          /* scripts under way have memory of their own */
+    COPIES_MAX = GROUP_MAX + EFFECTS_MAX_COPIES, /* the last row may have several */
+};
 
 typedef struct Row {
     const LdaRecipient *recipient;
     const struct Row *first; /* for the same mailbox: its copy serves all; itself, usually */
-    MaildirCopy *copy;
-    LdaOutcome *outcome; /* set when it is decided */
+    MaildirCopy *copy;       /* without scripts: one copy, and no effects */
+    Effects *effects;
+    EffectsReport *report; /* of effects that are over */
+    LdaOutcome *outcome;   /* set when it is decided */
     char *note;
 } Row;
 
@@ -81,7 +90,7 @@ check(const Transaction *transaction, const LdaRecipient *recipient, GError **er
 /* ---- stage ---------------------------------------------------------------- */
 
 static Maildir *
-open_maildir(const LdaConfig *config, const Mailbox *mailbox, GError **error)
+open_maildir(const LdaConfig *config, const Mailbox *mailbox, char **home_out, GError **error)
 {
     const MaildirLayout layout = {.separator = config->mail.separator[0],
                                   .prefix = config->mail.prefix};
@@ -90,23 +99,73 @@ open_maildir(const LdaConfig *config, const Mailbox *mailbox, GError **error)
 
     if (!lda_mailbox_paths(config, mailbox, &home, &path, error))
         return NULL;
+    *home_out = g_steal_pointer(&home);
     return maildir_open(path, config->mail.root, &layout, error);
 }
 
-static MaildirCopy *
-stage_copy(Transaction *transaction, Row *row, GError **error)
+/* Runs the scripts; NULL without error when there are none. */
+static Filter *
+filter(const Transaction *transaction, const LdaRecipient *recipient, Maildir *maildir,
+       const char *home, GError **error)
+{
+    Lda *lda = transaction->lda;
+
+    if (lda->scripts == NULL)
+        lda->scripts = scripts_new(lda->config);
+
+    const FilterContext context = {
+        .config = lda->config,
+        .envelope = transaction->envelope,
+        .recipient = recipient,
+        .message = transaction->message,
+        .maildir = maildir,
+        .scripts = lda->scripts,
+        .map = lda->map,
+        .home = home,
+        .hostname = lda->hostname,
+        .now_us = transaction->trace.now_us,
+    };
+
+    return filter_run(&context, error);
+}
+
+/* With scripts: the copies they ask for. */
+static bool
+stage_effects(const CarryOut *delivery, Row *row, Maildir *maildir, Filter *filtered,
+              GError **error)
+{
+    row->effects = effects_stage(delivery, maildir, filtered, error);
+    if (row->effects != NULL && effects_is_refusal(row->effects))
+        row->outcome = effects_outcome(row->effects);
+    return row->effects != NULL;
+}
+
+static bool
+is_utf8(const LdaEnvelope *envelope)
+{
+    return envelope->protocol != NULL && strncmp(envelope->protocol, "UTF8", 4) == 0;
+}
+
+static bool
+stage_copies(Transaction *transaction, Row *row, GError **error)
 {
     const LdaRecipient *recipient = row->recipient;
     Lda *lda = transaction->lda;
-    g_autoptr(Maildir) maildir = open_maildir(lda->config, recipient->mailbox, error);
-    g_autoptr(GPtrArray) actions = NULL;
+    g_autofree char *home = NULL;
+    g_autoptr(Maildir) maildir = open_maildir(lda->config, recipient->mailbox, &home, error);
+    g_autoptr(GError) failure = NULL;
     g_autofree char *headers = NULL;
+    Filter *filtered;
 
     if (maildir == NULL)
-        return NULL;
+        return false;
+    filtered = filter(transaction, recipient, maildir, home, &failure);
+    if (failure != NULL) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
     headers =
         trace_headers(&transaction->trace, transaction->envelope, recipient, transaction->message);
-    actions = sieve_implicit_keep();
     const CarryOut delivery = {
         .config = lda->config,
         .recipient = recipient,
@@ -114,8 +173,42 @@ stage_copy(Transaction *transaction, Row *row, GError **error)
         .headers = headers,
         .namer = lda_namer(lda),
         .now_us = transaction->trace.now_us,
+        .hostname = lda->hostname,
+        .transaction_id = transaction->trace.transaction_id,
+        .utf8 = is_utf8(transaction->envelope),
     };
-    return carry_out(&delivery, maildir, actions, &row->note, error);
+    if (filtered != NULL)
+        return stage_effects(&delivery, row, g_steal_pointer(&maildir), filtered, error);
+    row->copy = carry_out_keep(&delivery, maildir, &row->note, error);
+    return row->copy != NULL;
+}
+
+/* Ends the effects, with what is to be said of them. */
+static void
+close_effects(Row *row)
+{
+    row->report = effects_report(row->effects);
+    g_clear_pointer(&row->effects, effects_free);
+}
+
+/* Removes what is left of the copies of a row that has failed. */
+static void
+drop(const LdaConfig *config, Row *row, bool published)
+{
+    Identity identity = {0};
+
+    if (row->copy == NULL && row->effects == NULL)
+        return;
+    /* A failure leaves a file in tmp/ at worst; the sweep of old ones takes it. */
+    (void)identity_take_again(&identity, config, row->recipient->mailbox, NULL);
+    if (published && row->copy != NULL)
+        maildir_withdraw(row->copy);
+    if (published && row->effects != NULL)
+        effects_withdraw(row->effects);
+    g_clear_pointer(&row->copy, maildir_copy_free);
+    if (row->effects != NULL)
+        close_effects(row);
+    identity_give_back(&identity);
 }
 
 static void
@@ -124,31 +217,44 @@ stage(Transaction *transaction, Row *row)
     const Mailbox *mailbox = row->recipient->mailbox;
     Identity identity = {0};
     g_autoptr(GError) error = NULL;
+    bool staged = check(transaction, row->recipient, &error) &&
+                  identity_take(&identity, transaction->lda->config, mailbox, &error) &&
+                  stage_copies(transaction, row, &error);
 
-    if (check(transaction, row->recipient, &error) &&
-        identity_take(&identity, transaction->lda->config, mailbox, &error))
-        row->copy = stage_copy(transaction, row, &error);
     identity_give_back(&identity);
-    if (row->copy == NULL)
+    if (staged && row->effects != NULL && row->outcome == NULL)
+        staged = effects_send(row->effects, &error);
+    if (!staged) {
         decide(row, error);
+        drop(transaction->lda->config, row, false);
+    }
 }
 
 /* ---- publish -------------------------------------------------------------- */
 
-/* Removes what is left of the copy of a row that has failed. */
-static void
-drop(const LdaConfig *config, Row *row, bool published)
+/* Copies of a row that is under way. */
+static size_t
+copy_count(const Row *row)
 {
-    Identity identity = {0};
+    if (row->effects != NULL)
+        return row->outcome == NULL ? effects_copies(row->effects)->len : 0;
+    return row->copy != NULL ? 1 : 0;
+}
 
-    if (row->copy == NULL)
-        return;
-    /* A failure leaves a file in tmp/ at worst; the sweep of old ones takes it. */
-    (void)identity_take_again(&identity, config, row->recipient->mailbox, NULL);
-    if (published)
-        maildir_withdraw(row->copy);
-    g_clear_pointer(&row->copy, maildir_copy_free);
-    identity_give_back(&identity);
+static MaildirCopy *
+copy_of(const Row *row, size_t index)
+{
+    return row->effects != NULL ? effects_copies(row->effects)->pdata[index] : row->copy;
+}
+
+static bool
+publish_copies(Row *row, GError **error)
+{
+    for (size_t i = 0; i < copy_count(row); i++) {
+        if (!maildir_publish(copy_of(row, i), error))
+            return false;
+    }
+    return true;
 }
 
 static void
@@ -159,72 +265,111 @@ publish(const LdaConfig *config, Row *row)
     bool published = false;
 
     if (identity_take_again(&identity, config, row->recipient->mailbox, &error))
-        published = maildir_publish(row->copy, &error);
+        published = publish_copies(row, &error);
     identity_give_back(&identity);
     if (!published) {
         decide(row, error);
-        drop(config, row, false);
+        drop(config, row, true);
     }
 }
 
 /* ---- commit --------------------------------------------------------------- */
+
+/* Whether all copies of the row are durable; items are theirs. */
+static bool
+check_items(const Row *row, const CommitItem *items, GError **error)
+{
+    for (size_t i = 0; i < copy_count(row); i++) {
+        if (items[i].error == 0)
+            continue;
+        errno = items[i].error;
+        return lodge_set_errno(error, "make '%s' durable", maildir_copy_path(copy_of(row, i)));
+    }
+    return true;
+}
 
 /* Makes one descriptor of every staged copy durable. A row whose descriptor was
  * not has failed: after a failed fsync nobody knows what is on the disk. */
 static void
 commit(const LdaConfig *config, Row *rows, size_t count, bool published)
 {
-    CommitItem items[GROUP_MAX];
+    CommitItem items[COPIES_MAX];
+    size_t used = 0;
 
     if (config->mail.durability == DURABILITY_NONE)
         return;
     for (size_t i = 0; i < count; i++) {
-        items[i] = (CommitItem){.fd = -1};
-        if (rows[i].copy != NULL)
-            items[i].fd =
-                published ? maildir_copy_directory_fd(rows[i].copy) : maildir_copy_fd(rows[i].copy);
+        for (size_t j = 0; j < copy_count(&rows[i]); j++) {
+            const MaildirCopy *copy = copy_of(&rows[i], j);
+
+            items[used++] = (CommitItem){.fd = published ? maildir_copy_directory_fd(copy)
+                                                         : maildir_copy_fd(copy)};
+        }
     }
-    commit_sync(items, count);
+    commit_sync(items, used);
+    used = 0;
     for (size_t i = 0; i < count; i++) {
+        size_t copies = copy_count(&rows[i]);
         g_autoptr(GError) error = NULL;
 
-        if (items[i].error == 0)
-            continue;
-        errno = items[i].error;
-        (void)lodge_set_errno(&error, "make '%s' durable", maildir_copy_path(rows[i].copy));
-        decide(&rows[i], error);
-        drop(config, &rows[i], published);
+        if (!check_items(&rows[i], items + used, &error)) {
+            decide(&rows[i], error);
+            drop(config, &rows[i], published);
+        }
+        used += copies;
     }
 }
 
 /* ---- the transaction ------------------------------------------------------ */
 
+/* The copies are safe, or there are none to be kept. */
 static void
 settle(Row *row)
 {
+    if (row->effects != NULL) {
+        if (row->outcome == NULL)
+            row->outcome = effects_outcome(row->effects);
+        effects_finish(row->effects);
+        close_effects(row);
+    }
     if (row->copy == NULL)
         return;
     row->outcome = lda_outcome_stored(maildir_copy_folder(row->copy), maildir_copy_path(row->copy));
     g_clear_pointer(&row->copy, maildir_copy_free);
 }
 
-static void
+/* Stages rows until enough copies are under way; returns how many rows. */
+static size_t
+stage_some(Transaction *transaction, Row *rows, size_t count)
+{
+    size_t copies = 0;
+    size_t i = 0;
+
+    for (; i < count && copies < GROUP_MAX; i++) {
+        if (rows[i].first == &rows[i])
+            stage(transaction, &rows[i]);
+        copies += copy_count(&rows[i]);
+        copies += rows[i].effects != NULL ? EFFECTS_WEIGHT : 0;
+    }
+    return i;
+}
+
+/* Returns how many of the rows were delivered. */
+static size_t
 deliver_group(Transaction *transaction, Row *rows, size_t count)
 {
     const LdaConfig *config = transaction->lda->config;
+    size_t staged = stage_some(transaction, rows, count);
 
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].first == &rows[i])
-            stage(transaction, &rows[i]);
-    }
-    commit(config, rows, count, false);
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].copy != NULL)
+    commit(config, rows, staged, false);
+    for (size_t i = 0; i < staged; i++) {
+        if (copy_count(&rows[i]) > 0)
             publish(config, &rows[i]);
     }
-    commit(config, rows, count, true);
-    for (size_t i = 0; i < count; i++)
+    commit(config, rows, staged, true);
+    for (size_t i = 0; i < staged; i++)
         settle(&rows[i]);
+    return staged;
 }
 
 /* Finds the first of each row; returns how many there are. */
@@ -254,8 +399,8 @@ static void
 deliver_all(Transaction *transaction, Row *rows, size_t count)
 {
     transaction->trace.single = find_firsts(rows, count) == 1;
-    for (size_t i = 0; i < count; i += GROUP_MAX)
-        deliver_group(transaction, rows + i, MIN(count - i, (size_t)GROUP_MAX));
+    for (size_t i = 0; i < count;)
+        i += deliver_group(transaction, rows + i, count - i);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].outcome == NULL)
             rows[i].outcome = lda_outcome_copy(rows[i].first->outcome);
@@ -269,9 +414,11 @@ report(Log *log, const Record *record, Row *rows, size_t count)
     GPtrArray *outcomes = g_ptr_array_new_with_free_func((GDestroyNotify)lda_outcome_free);
 
     for (size_t i = 0; i < count; i++) {
-        record_delivery(log, record, rows[i].recipient, rows[i].outcome, rows[i].note);
+        record_delivery(log, record, rows[i].recipient, rows[i].outcome, rows[i].report,
+                        rows[i].note);
         g_ptr_array_add(outcomes, g_steal_pointer(&rows[i].outcome));
         g_free(rows[i].note);
+        effects_report_free(rows[i].report);
     }
     return outcomes;
 }

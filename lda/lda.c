@@ -38,6 +38,7 @@ lda_free(Lda *lda)
     if (lda == NULL)
         return;
     mailmap_close(lda->map);
+    scripts_free(lda->scripts);
     if (lda->namer.host != NULL)
         maildir_namer_clear(&lda->namer);
     g_free(lda->hostname);

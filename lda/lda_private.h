@@ -2,14 +2,17 @@
 #ifndef LODGE_LDA_LDA_PRIVATE_H
 #define LODGE_LDA_LDA_PRIVATE_H
 
+#include "lda/carry_out.h"
 #include "lda/lda.h"
 #include "lda/maildir.h"
+#include "lda/scripts.h"
 
 struct Lda {
     const LdaConfig *config;
     Log *log;
     char *hostname;
     Mailmap *map;       /* NULL until needed, and again after a failure */
+    Scripts *scripts;   /* NULL until needed */
     MaildirNamer namer; /* of the process namer.pid; see lda_namer() */
     gint64 last_id;
 };
@@ -26,9 +29,9 @@ typedef struct {
     gint64 started_us;      /* monotonic */
 } Record;
 
-/* How the delivery to recipient ended. note, may be NULL, is what an administrator
- * should know besides. */
+/* How the delivery to recipient ended. report is what its scripts did, NULL without any; note, may
+ * be NULL, is what an administrator should know besides. */
 void record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
-                     const LdaOutcome *outcome, const char *note);
+                     const LdaOutcome *outcome, const EffectsReport *report, const char *note);
 
 #endif

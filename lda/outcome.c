@@ -91,6 +91,28 @@ lda_outcome_stored(const char *folder, const char *file)
 }
 
 LdaOutcome *
+lda_outcome_done(const char *text, const char *folder, const char *file)
+{
+    LdaOutcome *outcome = g_new0(LdaOutcome, 1);
+
+    outcome->status = g_strdup("2.0.0");
+    outcome->text = one_line(text);
+    outcome->folder = g_strdup(folder);
+    outcome->file = g_strdup(file);
+    return outcome;
+}
+
+LdaOutcome *
+lda_outcome_rejected(const char *reason)
+{
+    LdaOutcome *outcome = g_new0(LdaOutcome, 1);
+
+    outcome->status = g_strdup("5.7.1");
+    outcome->text = one_line(*reason != '\0' ? reason : "the recipient does not want it");
+    return outcome;
+}
+
+LdaOutcome *
 lda_outcome_from_error(const GError *error)
 {
     LdaOutcome *outcome = g_new0(LdaOutcome, 1);

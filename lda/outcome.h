@@ -31,6 +31,12 @@ typedef enum {
 
 LdaOutcome *lda_outcome_stored(const char *folder, const char *file);
 
+/* A success that text describes; folder and file as above, NULL when nothing was stored. */
+LdaOutcome *lda_outcome_done(const char *text, const char *folder, const char *file);
+
+/* The recipient's script refuses the message, for that reason: 5.7.1. */
+LdaOutcome *lda_outcome_rejected(const char *reason);
+
 /* The outcome of a failure: status from the table of permanent failures (or a
  * temporary one), text from the error's message with control characters blanked. */
 LdaOutcome *lda_outcome_from_error(const GError *error);

@@ -51,6 +51,17 @@ add_outcome(LogLine *line, const LdaOutcome *outcome)
     log_line_add(line, "text", outcome->text);
 }
 
+static void
+add_report(LogLine *line, const EffectsReport *report)
+{
+    log_line_add(line, "script", report->script);
+    if (report->line > 0)
+        log_line_add_number(line, "line", report->line);
+    log_line_add(line, "actions", report->actions);
+    log_line_add(line, "script_error", report->failure);
+    log_line_add(line, "note", report->note);
+}
+
 static LogLine *
 begin(Log *log, const char *event, const Record *record, const char *to, const char *original)
 {
@@ -75,7 +86,7 @@ begin(Log *log, const char *event, const Record *record, const char *to, const c
 
 void
 record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
-                const LdaOutcome *outcome, const char *note)
+                const LdaOutcome *outcome, const EffectsReport *report, const char *note)
 {
     LogLine *line = begin(log, "deliver", record, recipient->address, recipient->original);
 
@@ -84,7 +95,10 @@ record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
     if (record->message != NULL)
         log_line_add_number(line, "size", (gint64)message_size(record->message));
     add_outcome(line, outcome);
-    log_line_add(line, "note", note);
+    if (report != NULL)
+        add_report(line, report);
+    else
+        log_line_add(line, "note", note);
     log_line_add_number(line, "ms", (g_get_monotonic_time() - record->started_us + 500) / 1000);
     log_line_write(line);
 }

@@ -113,11 +113,11 @@ path = $dir/etc/map.db
 format = json" ]
     local settings shown
     settings=$(lodge config --json | jq length)
-    shown=$(grep -c '^#\?[a-z_]* =' etc/lodge.conf)
+    shown=$(grep -c '^#\?[a-z_0-9]* =' etc/lodge.conf)
     [ "$settings" -gt 30 ]
     [ "$settings" -eq "$shown" ]
     # Uncommenting everything changes nothing.
-    sed 's/^#\([a-z_]* =\)/\1/' etc/lodge.conf > all.conf
+    sed 's/^#\([a-z_0-9]* =\)/\1/' etc/lodge.conf > all.conf
     [ "$("$real" -c all.conf config --json)" = "$(lodge config --json)" ]
 }
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""imap_show.py HOST:PORT LOGIN PASSWORD FOLDER|--folders|--subscribed|--text FOLDER
+"""imap_show.py HOST:PORT LOGIN PASSWORD FOLDER|--folders|--subscribed|--text FOLDER|--flags FOLDER
 
 Prints the ids (X-Lodge-Test) of the folder's messages, or the names of the folders, or
-the messages themselves.
+the messages themselves, or their flags and keywords, sorted, a line each.
 """
 
 import re
@@ -23,6 +23,13 @@ def main():
     if what in ("--folders", "--subscribed"):
         imap = imap_compare.login(address, login, password)
         print(*names((imap.list if what == "--folders" else imap.lsub)()[1]), sep="\n")
+        imap.logout()
+    elif what == "--flags":
+        imap = imap_compare.login(address, login, password)
+        imap.select(more[0], readonly=True)
+        for line in imap.fetch("1:*", "(FLAGS)")[1]:
+            flags = re.search(rb"FLAGS \(([^)]*)\)", line)[1].decode().split()
+            print(*sorted(set(flags) - {"\\Recent"}))
         imap.logout()
     elif what == "--text":
         for _, raw in imap_compare.mailbox(address, login, password, *more):

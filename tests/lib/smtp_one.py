@@ -11,7 +11,7 @@ import wire
 
 def main():
     address, sender, recipient, name = sys.argv[1:]
-    message = f"X-Lodge-Test: {name}\r\nFrom: <{sender}>\r\nSubject: {name}\r\n\r\nOne line.\r\n".encode()
+    message = f"X-Lodge-Test: {name}\r\nFrom: <{sender}>\r\nTo: <{recipient}>\r\nSubject: {name}\r\n\r\nOne line.\r\n".encode()
     client = wire.Client(wire.address_of(address))
     client.expect(220)
     client.expect(250, "EHLO client.lodge.test")

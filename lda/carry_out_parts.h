@@ -1,0 +1,40 @@
+/* lda/carry_out_parts.h - what the files behind carry_out.h share */
+#ifndef LODGE_LDA_CARRY_OUT_PARTS_H
+#define LODGE_LDA_CARRY_OUT_PARTS_H
+
+#include "lodge.h"
+#include "lda/carry_out.h"
+#include "lda/outgoing.h"
+
+struct Effects {
+    CarryOut delivery;
+    char *headers;
+    Maildir *maildir;
+    Filter *filter;
+    const GPtrArray *actions;
+    char **results;             /* of each action, for the log; NULL: as asked for */
+    GPtrArray *copies;          /* of MaildirCopy */
+    GHashTable *messages;       /* SieveEdition -> Message */
+    GPtrArray *remembered;      /* keys of redirects that are done, to be forgotten on success */
+    const SieveAction *refusal; /* reject, told in SMTP; NULL */
+    bool in_inbox;              /* a copy for the default folder is among them */
+    unsigned redirected, piped, reported;
+    GString *notes;
+};
+
+/* The message as it was at that edition, NULL the original; belongs to effects. */
+Message *effects_message(Effects *effects, const SieveEdition *edition, GError **error);
+
+/* Stages into the default folder, unless that was done. */
+bool effects_keep(Effects *effects, const SieveAction *action, GError **error);
+
+/* Stages into the mailbox that name, attribute or id lead to, else into the default folder. */
+bool effects_file(Effects *effects, const SieveAction *action, GError **error);
+
+/* Stores bytes, which are no copy of the message, and makes them durable at once. */
+bool effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error);
+
+G_GNUC_PRINTF(2, 3)
+void effects_note(Effects *effects, const char *format, ...);
+
+#endif
