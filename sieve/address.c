@@ -550,6 +550,12 @@ reader_clear(Reader *reader)
     g_array_unref(reader->addresses);
 }
 
+static void
+release_array(void *array)
+{
+    g_array_unref(array);
+}
+
 const SieveAddress *
 sieve_addresses_parse(SieveArena *arena, SieveText text, size_t *count_out)
 {
@@ -558,13 +564,13 @@ sieve_addresses_parse(SieveArena *arena, SieveText text, size_t *count_out)
     reader_init(&reader, arena, text);
     read_list(&reader);
 
-    SieveAddress *addresses = sieve_arena_new0(arena, SieveAddress, reader.addresses->len);
+    GArray *addresses = g_array_ref(reader.addresses);
 
-    if (reader.addresses->len > 0)
-        memcpy(addresses, reader.addresses->data, sizeof(SieveAddress) * reader.addresses->len);
-    *count_out = reader.addresses->len;
+    /* A list can be long: it is not copied. */
+    sieve_arena_own(arena, addresses, release_array);
     reader_clear(&reader);
-    return addresses;
+    *count_out = addresses->len;
+    return (const SieveAddress *)(void *)addresses->data;
 }
 
 /* ---- one address --------------------------------------------------------------------- */

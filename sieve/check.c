@@ -19,7 +19,7 @@ static SieveStaticValue check_test(SieveCheck *check, SieveNode *node);
 static bool
 is_named(const SieveNode *node, const char *name)
 {
-    return g_ascii_strcasecmp(node->name.bytes, name) == 0;
+    return node->name.len == strlen(name) && g_ascii_strcasecmp(node->name.bytes, name) == 0;
 }
 
 /* Whether there are so many complaints that no more are kept. */

@@ -133,11 +133,9 @@ sieve_run_field_values(SieveRun *run, const SieveNode *node, SieveMessage *messa
             return field_element(run, field, sieve_field_unfolded(message, field), options[i],
                                  count_out);
 
-    SieveText *value = sieve_arena_new0(sieve_run_arena(run), SieveText, 1);
-
-    *value = sieve_field_value(message, field);
+    (void)sieve_field_value(message, field); /* decoded now */
     *count_out = 1;
-    return value;
+    return &field->decoded;
 }
 
 static const SieveTag tags[] = {

@@ -10,6 +10,9 @@
 #include "sieve/mime.h"
 #include "sieve/words.h"
 
+/* Octets that the parts of a message of SIEVE_MAX_MIME_PARTS take. */
+enum { FRESH_PARTS = 1024 * 1024 };
+
 /* ---- pieces of messages -------------------------------------------------- */
 
 static void
@@ -124,17 +127,20 @@ sieve_run_whole_message(SieveRun *run)
     return g_string_free_to_bytes(whole);
 }
 
-/* Room for a copy of the message before it is made. */
+/* Room for a copy of the message, and for finding its parts anew, before they are made. */
 static bool
 has_room(SieveRun *run, GError **error)
 {
     const SieveRunMime *state = sieve_run_mime_state(run);
+    size_t len = sieve_message_body(sieve_run_message(run)).len;
 
-    if (state->edited + sieve_message_body(sieve_run_message(run)).len <= SIEVE_MAX_EDITED)
-        return true;
-    g_set_error(error, SIEVE_ERROR, SIEVE_ERROR_LIMIT,
-                "the messages made by this script have more than %d octets", SIEVE_MAX_EDITED);
-    return false;
+    if (state->edited + len > SIEVE_MAX_EDITED) {
+        g_set_error(error, SIEVE_ERROR, SIEVE_ERROR_LIMIT,
+                    "the messages made by this script have more than %d octets", SIEVE_MAX_EDITED);
+        return false;
+    }
+    return sieve_arena_room(sieve_run_arena(run), FRESH_PARTS, error) &&
+           sieve_run_step(run, 1 + len / 16, error);
 }
 
 /* ---- replace ------------------------------------------------------------- */

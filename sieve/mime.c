@@ -48,14 +48,49 @@ typedef struct {
 
 /* ---- what a header says -------------------------------------------------- */
 
-/* The unfolded text of the first field of that name; "" when there is none. */
+/* Behind the line and those that continue it. */
+static const char *
+field_end(const char *line, const char *end)
+{
+    do {
+        line = memchr(line, '\n', (size_t)(end - line));
+        line = line == NULL ? end : line + 1;
+    } while (line < end && (*line == ' ' || *line == '\t'));
+    return line;
+}
+
+/* The first field of that name in a header block, folded as it stands; "" when there is none. */
 static SieveText
-field_text(SieveMessage *header, const char *name)
+find_field(const char *line, const char *end, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *next; line < end; line = next) {
+        const char *p = line + len;
+
+        next = field_end(line, end);
+        if ((size_t)(next - line) <= len || g_ascii_strncasecmp(line, name, len) != 0)
+            continue;
+        while (p < next && (*p == ' ' || *p == '\t'))
+            p++;
+        if (p < next && *p == ':')
+            return (SieveText){.bytes = p + 1, .len = (size_t)(next - p) - 1};
+    }
+    return sieve_text("");
+}
+
+/* The same of a part. The header of most parts is asked for nothing else, so that no list of
+ * fields is made of it. */
+static SieveText
+field_text(const SievePart *part, const char *name)
 {
     size_t position = 0;
-    SieveField *field = sieve_message_next_field(header, sieve_text(name), &position);
+    SieveField *field;
 
-    return field == NULL ? sieve_text("") : sieve_field_unfolded(header, field);
+    if (part->header == NULL)
+        return find_field(part->start, part->header_end, name);
+    field = sieve_message_next_field(part->header, sieve_text(name), &position);
+    return field == NULL ? sieve_text("") : sieve_field_unfolded(part->header, field);
 }
 
 static bool
@@ -69,7 +104,8 @@ text_is(SieveText text, const char *lower)
 static bool
 is_plain_message(const SievePart *part)
 {
-    SieveText encoding = field_text(part->header, "content-transfer-encoding");
+    SieveText encoding =
+        sieve_mime_token(part->mime->arena, field_text(part, "content-transfer-encoding"));
 
     return text_is(part->type, "message") &&
            (text_is(part->subtype, "rfc822") || text_is(part->subtype, "global") ||
@@ -83,7 +119,7 @@ static void
 read_header(SievePart *part)
 {
     SieveArena *arena = part->mime->arena;
-    SieveText field = field_text(part->header, "content-type");
+    SieveText field = field_text(part, "content-type");
     bool is_typed = sieve_mime_type_parse(arena, field, &part->type, &part->subtype);
 
     if (!is_typed || part->subtype.len == 0) {
@@ -155,8 +191,6 @@ end_header(Scan *scan, const char *end, const char *content, bool has_body)
     part->header_end = end;
     part->content = content;
     part->has_body = has_body;
-    part->header = sieve_message_new_part(scan->mime->arena, (const uint8_t *)part->start,
-                                          (size_t)(end - part->start), (const uint8_t *)content, 0);
     begin_content(scan);
 }
 
@@ -310,6 +344,10 @@ sieve_part_end(const SievePart *part)
 SieveMessage *
 sieve_part_header(SievePart *part)
 {
+    if (part->header == NULL)
+        part->header = sieve_message_new_part(part->mime->arena, (const uint8_t *)part->start,
+                                              (size_t)(part->header_end - part->start),
+                                              (const uint8_t *)part->content, 0);
     return part->header;
 }
 
@@ -398,10 +436,10 @@ sieve_part_content(SievePart *part, SieveText *content_out, bool *is_sound_out, 
         SieveText charset = sieve_text("");
 
         if (sieve_part_is_text(part))
-            (void)sieve_mime_parameter(arena, field_text(part->header, "content-type"),
+            (void)sieve_mime_parameter(arena, field_text(part, "content-type"),
                                        sieve_text("charset"), &charset);
         if (!sieve_mime_decode(
-                arena, sieve_part_raw(part), field_text(part->header, "content-transfer-encoding"),
+                arena, sieve_part_raw(part), field_text(part, "content-transfer-encoding"),
                 sieve_part_is_text(part), charset, &part->decoded, &part->is_sound, error))
             return false;
     }

@@ -52,12 +52,14 @@ bool sieve_part_content(SievePart *part, SieveText *content_out, bool *is_sound_
 /* As a reader sees it: HTML without its markup and with entities resolved. */
 bool sieve_part_text(SievePart *part, SieveText *text_out, GError **error);
 
-/* ---- structured fields (RFC 2045 section 5.1, RFC 2183): mime_field.c ---- */
+/* ---- structured fields (RFC 2045 section 5.1, RFC 2183), folded or not: mime_field.c ---- */
 
 /* "Text/Plain; charset=x" gives "text" and "plain", lower case; a field without slash (a
  * Content-Disposition) an empty subtype. False: it does not begin with a token. */
 bool sieve_mime_type_parse(SieveArena *arena, SieveText field, SieveText *type_out,
                            SieveText *subtype_out);
+/* The first token of a field, lower case; "" when it does not begin with one. */
+SieveText sieve_mime_token(SieveArena *arena, SieveText field);
 /* The parameter of that name, RFC 2231 and RFC 2047 decoded to UTF-8; false: absent. */
 bool sieve_mime_parameter(SieveArena *arena, SieveText field, SieveText name, SieveText *value_out);
 

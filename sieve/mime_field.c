@@ -81,9 +81,23 @@ parameters_of(SieveText field)
     if (p >= end)
         return NULL;
 
-    char *text = g_strndup(p + 1, MIN((size_t)(end - p) - 1, SIEVE_MAX_PARAMETERS));
+    size_t len = MIN((size_t)(end - p) - 1, SIEVE_MAX_PARAMETERS);
+    char *text = g_malloc(len + 1), *to = text;
 
+    /* Folded or not. */
+    for (size_t i = 1; i <= len; i++)
+        if (p[i] != '\r' && p[i] != '\n')
+            *to++ = p[i];
+    *to = '\0';
     return text;
+}
+
+SieveText
+sieve_mime_token(SieveArena *arena, SieveText field)
+{
+    const char *end = field.bytes + field.len, *p = skip_blanks(field.bytes, end);
+
+    return lower_token(arena, &p, end);
 }
 
 bool
@@ -124,8 +138,7 @@ sieve_mime_decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_
 {
     static const char *const identities[] = {"", "7bit", "8bit", "binary", NULL};
     static const char *const utf8[] = {"", "us-ascii", "utf-8", "utf8", NULL};
-    const char *start = skip_blanks(encoding.bytes, encoding.bytes + encoding.len);
-    SieveText name = lower_token(arena, &start, encoding.bytes + encoding.len);
+    SieveText name = sieve_mime_token(arena, encoding);
 
     /* No encoding makes more of its input than it is, but for line ends. */
     raw.len = MIN(raw.len, (size_t)SIEVE_MAX_BODY_TEXT * 2);
