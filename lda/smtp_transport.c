@@ -162,7 +162,7 @@ set_connection(SmtpTransport *transport, const LdaConfig *config, const char *ho
     curl->easy_setopt(transport->handle, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl->easy_setopt(transport->handle, CURLOPT_CONNECT_ONLY, 1L);
     curl->easy_setopt(transport->handle, CURLOPT_SASL_IR, 1L); /* one round less */
-    curl->easy_setopt(transport->handle, CURLOPT_PROXY, ""); /* whatever the environment says */
+    curl->easy_setopt(transport->handle, CURLOPT_PROXY, "");   /* whatever the environment says */
     curl->easy_setopt(transport->handle, CURLOPT_TIMEOUT_MS, (long)transport->timeout_ms);
 }
 

@@ -57,9 +57,10 @@ may_add(const SieveSettings *settings, SieveText name)
 static bool
 may_delete(const SieveSettings *settings, SieveText name)
 {
-    return is_listed(name, "Subject") || (!is_listed(name, "Received Auto-Submitted Original-Subject Original-From") &&
-                                          !is_listed(name, settings->editheader_protected) &&
-                                          !is_listed(name, settings->editheader_forbid_delete));
+    return is_listed(name, "Subject") ||
+           (!is_listed(name, "Received Auto-Submitted Original-Subject Original-From") &&
+            !is_listed(name, settings->editheader_protected) &&
+            !is_listed(name, settings->editheader_forbid_delete));
 }
 
 static guint64
