@@ -83,6 +83,15 @@ write_home(const Fixture *fixture, const char *name, const char *text)
     write_file(path, text);
 }
 
+/* Makes the file look as if it had been written in this instant. */
+static inline void
+touch_home(const Fixture *fixture, const char *name)
+{
+    g_autofree char *path = g_build_filename(fixture->home, name, NULL);
+
+    assert_int_equal(utimensat(AT_FDCWD, path, NULL, 0), 0);
+}
+
 static inline void
 write_script(const Fixture *fixture, const char *text)
 {

@@ -218,6 +218,8 @@ script_included_once_is_the_same_though_it_was_just_written(void **state)
     start(fixture, "include_max_scripts = 2\n");
     write_script(fixture, "require \"include\"; include \"b\"; include \"b\"; include :once \"a\";"
                           "include \"a\";");
+    touch_home(fixture, "sieve/a.sieve");
+    touch_home(fixture, "sieve/b.sieve");
     assert_wanted(fixture, "redirect a@example.net");
 }
 
