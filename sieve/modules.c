@@ -17,14 +17,36 @@ typedef struct {
 static Module mime = {.file = "lodge-mime.so", .symbol = "sieve_mime_module"};
 static Module unicode = {.file = "lodge-unicode.so", .symbol = "sieve_unicode_module"};
 
+/* From the program's own place: in the build tree, and installed from bin, sbin or libexec/lodge. A
+ * RUNPATH would do as well, but then the linker looks there for every library of each program
+ * first, 90 system calls a start. */
+static void *
+open_library(const char *file, GString *failures)
+{
+    static const char *const places[] = {"../modules", "../lib/lodge", "../../lib/lodge"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_autofree char *path = g_strdup_printf("$ORIGIN/%s/%s", places[i], file);
+        void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+        if (library != NULL)
+            return library;
+        g_string_append_printf(failures, "%s%s", i > 0 ? "; " : "", dlerror());
+    }
+    return NULL;
+}
+
 /* Each module begins with its version. */
 static void
 open_module(Module *module)
 {
-    void *library = dlopen(module->file, RTLD_NOW | RTLD_LOCAL);
+    g_autoptr(GString) failures = g_string_new(NULL);
+    void *library = open_library(module->file, failures);
     const char *const *version = library == NULL ? NULL : dlsym(library, module->symbol);
 
-    if (version == NULL)
+    if (library == NULL)
+        module->failure = g_strdup(failures->str);
+    else if (version == NULL)
         module->failure = g_strdup(dlerror());
     else if (strcmp(*version, LODGE_VERSION) != 0)
         module->failure = g_strdup_printf("%s is of version %s, this program of " LODGE_VERSION,

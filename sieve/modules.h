@@ -2,9 +2,8 @@
  *
  * GMime brings GObject, GIO and more, ICU its tables: milliseconds and megabytes for each
  * process, for what most deliveries do without. So the files that call them are shared
- * modules, opened at their first use and never closed, and found where the linker put the
- * path of modules into the program (RUNPATH). Linked into a program, as into tests, they are
- * used from there.
+ * modules, opened at their first use and never closed. Linked into a program, as into tests,
+ * they are used from there.
  *
  * One that cannot be loaded is a fault of the installation. Whoever asked gets NULL and goes on
  * with what there is; but then no run of the process succeeds any more: each fails with

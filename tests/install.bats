@@ -16,6 +16,34 @@ setup_file() {
     "$DESTDIR/usr/bin/lodge" --help | grep -q lodge
 }
 
+# A script and a message that need GMime.
+encoded_mail() {
+    echo 'require ["body", "fileinto"]; if body :contains "hello" { fileinto "found"; }' > "$BATS_TEST_TMPDIR/script"
+    printf 'Content-Transfer-Encoding: base64\n\naGVsbG8=\n' > "$BATS_TEST_TMPDIR/mail"
+}
+
+@test "no program needs GMime, ICU or libcurl to start" {
+    for program in sbin/lodged bin/lodge libexec/lodge/deliver; do
+        run ldd "$DESTDIR/usr/$program"
+        [[ $output == *libglib* ]]
+        [[ ! $output =~ gmime|gobject|libgio|libicu|libcurl ]]
+    done
+}
+
+@test "modules are found from where the tree is installed" {
+    encoded_mail
+    "$DESTDIR/usr/bin/lodge" sieve test --json "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/mail" | grep -q '"mailbox":"found"'
+}
+
+@test "a module that is missing fails the run and is named" {
+    encoded_mail
+    cp -r "$DESTDIR" "$BATS_TEST_TMPDIR/without"
+    rm "$BATS_TEST_TMPDIR/without/usr/lib/lodge/lodge-mime.so"
+    run "$BATS_TEST_TMPDIR/without/usr/bin/lodge" sieve test --json "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/mail"
+    [ "$status" -ge 64 ]
+    [[ $output == *lib/lodge/lodge-mime.so* ]]
+}
+
 @test "each program and the configuration file has its manual page" {
     man=$DESTDIR/usr/share/man
     for page in man1/lodge.1 man1/lodge-sieve.1 man5/lodge.conf.5 man8/lodged.8 man8/deliver.8; do
