@@ -261,6 +261,7 @@ effects_file(Effects *effects, const SieveAction *action, GError **error)
     if (folder != NULL)
         staged = stage(&effects->delivery, effects->maildir, folder, &copy, &reason);
     if (staged == NULL) {
+        g_assert(reason != NULL);
         effects_note(effects, "not in '%s': %s", action->mailbox, reason->message);
         return effects_keep(effects, action, error);
     }

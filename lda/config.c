@@ -329,6 +329,7 @@ read_all(Reading *reading, const char *path, const char *const *overrides)
         reading->path = "-o";
         apply_override(reading, *overrides);
     }
+    g_assert(reading->config->sieve.program_dir != NULL); /* by default "" */
     reading->config->sieve.engine.programs = *reading->config->sieve.program_dir != '\0';
     reading->path = path != NULL ? path : CONFIG_DEFAULT_PATH;
     if (reading->complaints->len == 0)

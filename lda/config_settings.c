@@ -14,9 +14,9 @@
         .help = (help_), .kind = (kind_), .offset = offsetof(LdaConfig, member_), .min = (min_), \
         .max = (max_)                                                                            \
     }
-/* NOLINTEND(bugprone-macro-parentheses) */
 #define ROW(section, key, kind, type, value, min, max, help) \
     MEMBER(section, #key, section.key, kind, type, value, min, max, help)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define TEXT(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 0, 0, help)
 #define NAME(section, key, value, help) ROW(section, key, CONFIG_TEXT, "text", value, 1, 0, help)
 #define PATH(section, key, value, help) ROW(section, key, CONFIG_PATH, "path", value, 1, 0, help)

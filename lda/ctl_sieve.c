@@ -90,6 +90,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Trial, trial_clear)
 static int
 fail(const Trial *trial, const GError *error)
 {
+    g_assert(error != NULL);
     (void)ctl_fail(trial->ctl, error);
     if (error->domain == G_FILE_ERROR)
         return EX_NOINPUT;
@@ -470,9 +471,12 @@ test_message(Trial *trial, const char *path, TrialReport *report)
     trial_effect_init(&effect);
     g_autoptr(SieveRun) run =
         sieve_run_new(&input, trial_world_host(trial->world), &trial->config->sieve.engine);
-    if (!try_message(trial, &input, &effect, run, report, &error))
-        return fail(trial, error);
-    return print_report(trial, report);
+    int status = try_message(trial, &input, &effect, run, report, &error)
+                     ? print_report(trial, report)
+                     : fail(trial, error);
+
+    report->effect = NULL; /* which ends here */
+    return status;
 }
 
 /* ---- the two commands ---------------------------------------------------- */

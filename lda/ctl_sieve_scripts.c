@@ -215,14 +215,15 @@ deactivate(Request *request, GError **error)
     return errno == ENOENT || lodge_set_errno(error, "remove '%s'", request->scripts->active);
 }
 
-static bool delete (Request *request, GError **error)
+static bool
+delete_script(Request *request, GError **error)
 {
     g_autofree char *path = user_scripts_path(request->scripts, request->name, error);
     g_autofree char *active = user_scripts_active(request->scripts);
 
     if (path == NULL)
         return false;
-    if (active != NULL && strcmp(active, request->name) == 0) {
+    if (g_strcmp0(active, request->name) == 0) {
         g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_VALUE,
                     "script '%s' is active: activate another one, or none, first", request->name);
         return false;
@@ -324,5 +325,5 @@ ctl_sieve_deactivate(CtlContext *ctl, int argc, char **argv)
 int
 ctl_sieve_delete(CtlContext *ctl, int argc, char **argv)
 {
-    return run(ctl, argc, argv, 2, 2, delete);
+    return run(ctl, argc, argv, 2, 2, delete_script);
 }

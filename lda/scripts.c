@@ -150,6 +150,7 @@ drop_oldest(Scripts *scripts)
         if (oldest == NULL || ((Compiled *)key)->used < oldest->used)
             oldest = key;
     }
+    g_assert(oldest != NULL);
     scripts->octets -= oldest->id.size;
     g_hash_table_remove(scripts->compiled, oldest);
 }

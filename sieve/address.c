@@ -447,9 +447,7 @@ end_element(Reader *reader, const Element *element)
 {
     bool is_bare = element->is_local && reader->local->len > 0;
 
-    if (!element->is_broken && element->has_address)
-        add_valid(reader, reader->comment);
-    else if (!element->is_broken && is_bare && !element->has_address)
+    if (!element->is_broken && (element->has_address || is_bare))
         add_valid(reader, reader->comment);
     else
         add_invalid(reader, element->from, reader->at);

@@ -228,6 +228,7 @@ bind_positional(SieveCheck *check, SieveNode *node, const SieveArgument **given,
         if (slots[i].is_optional && spare == 0)
             continue;
         spare -= slots[i].is_optional;
+        g_assert(given[next] != NULL);
         node->values[i] = given[next++];
         if (is_of_type(node->values[i], slots[i].type))
             continue;
@@ -303,7 +304,7 @@ make_matcher(SieveCheck *check, SieveNode *node)
         return true; /* the check of the tag complains */
     if (comparator != NULL && !find_comparator(check, comparator, &matcher->comparator))
         return false;
-    if (!matcher->comparator->has_substrings &&
+    if (type != NULL && comparator != NULL && !matcher->comparator->has_substrings &&
         (matcher->type == SIEVE_MATCH_CONTAINS || matcher->type == SIEVE_MATCH_MATCHES ||
          matcher->type == SIEVE_MATCH_REGEX)) {
         sieve_check_error(check, comparator->line, comparator->column,
@@ -375,7 +376,7 @@ prepare_strings(SieveCheck *check, const SieveNode *node)
 bool
 sieve_check_bind(SieveCheck *check, SieveNode *node)
 {
-    const SieveArgument *given[SIEVE_MAX_POSITIONAL + 1];
+    const SieveArgument *given[SIEVE_MAX_POSITIONAL + 1] = {NULL};
     size_t count = 0, tag_count = 0;
     bool is_good = true, is_order_told = false;
 

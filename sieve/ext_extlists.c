@@ -96,7 +96,7 @@ sieve_redirect_to_list(SieveRun *run, const SieveNode *node, SieveText list, GEr
 {
     const SieveHost *host = sieve_run_host(run);
     g_auto(GStrv) members = NULL;
-    const char *name;
+    const char *name = NULL;
 
     if (!sieve_list_find(run, list, &name, error))
         return false;

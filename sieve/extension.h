@@ -58,13 +58,13 @@ typedef enum {
 } SieveTagGroup;
 
 struct SieveTag {
-    const char *name; /* without colon, lower case */
-    unsigned traits;  /* commands with any of these traits take it; 0: only those of commands */
+    const char *name;        /* without colon, lower case */
     const char *commands[4]; /* names of commands that take it; NULL-padded */
+    unsigned traits; /* commands with any of these traits take it, too; 0: only those named */
     SieveTagGroup group;
-    char argument; /* 'n', 's', 'S', or 0 for none */
     /* For SIEVE_GROUP_MATCH_TYPE: the SieveMatchType; for others free. */
     int value;
+    char argument; /* 'n', 's', 'S', or 0 for none */
     void (*check)(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound); /* or NULL */
 };
 

@@ -170,7 +170,9 @@ skip_whitespace(SieveLexer *lexer)
     for (;;) {
         char c = *lexer->at;
 
-        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+        /* NUL within the text: check_octets() has complained about it. */
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n' ||
+            (c == '\0' && lexer->at < lexer->end)) {
             lexer->at++;
         } else if (c == '#') {
             lexer->at = find_line_end(lexer, lexer->at);
@@ -179,8 +181,6 @@ skip_whitespace(SieveLexer *lexer)
         } else if (c == '/' && lexer->at[1] == '/') {
             complain(lexer, lexer->at, "a comment begins with \"#\", or stands in \"/* */\"");
             lexer->at = find_line_end(lexer, lexer->at);
-        } else if (c == '\0' && lexer->at < lexer->end) {
-            lexer->at++; /* complained about by check_octets() */
         } else {
             return;
         }

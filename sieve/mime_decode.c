@@ -172,12 +172,15 @@ is_utf8_name(const char *charset)
 static bool
 append_text(GString *out, SieveText text, const char *charset)
 {
-    iconv_t converter = is_utf8_name(charset) ? (iconv_t)-1 : g_mime_iconv_open("utf-8", charset);
+    if (is_utf8_name(charset))
+        return append_utf8(out, text);
 
+    iconv_t converter = g_mime_iconv_open("utf-8", charset);
+
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): this is how iconv_open(3) fails. */
     if (converter == (iconv_t)-1) {
-        bool is_sound = append_utf8(out, text);
-
-        return is_sound && is_utf8_name(charset);
+        (void)append_utf8(out, text); /* what of it can be read */
+        return false;
     }
 
     g_autoptr(GString) converted = g_string_sized_new(text.len + text.len / 8);

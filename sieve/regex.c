@@ -92,15 +92,15 @@ static bool
 read_escape(Reader *reader, GError **error)
 {
     static const struct {
-        char letter;
         const char *meaning;
+        char letter;
         bool is_anchor;
     } escapes[] = {
-        {'w', "\\w", false},        {'W', "\\W", false},   {'s', "\\s", false},
-        {'S', "\\S", false},        {'d', "[0-9]", false}, {'D', "[^0-9]", false},
-        {'b', "\\b", true},         {'B', "\\B", true},    {'<', "\\b(?=\\w)", true},
-        {'>', "\\b(?<=\\w)", true}, {'`', "\\A", true},    {'\'', "\\z", true},
-        {'t', "\\t", false},        {'n', "\\n", false},   {'r', "\\r", false},
+        {"\\w", 'w', false},        {"\\W", 'W', false},   {"\\s", 's', false},
+        {"\\S", 'S', false},        {"[0-9]", 'd', false}, {"[^0-9]", 'D', false},
+        {"\\b", 'b', true},         {"\\B", 'B', true},    {"\\b(?=\\w)", '<', true},
+        {"\\b(?<=\\w)", '>', true}, {"\\A", '`', true},    {"\\z", '\'', true},
+        {"\\t", 't', false},        {"\\n", 'n', false},   {"\\r", 'r', false},
     };
 
     if (++reader->at == reader->end)

@@ -195,17 +195,21 @@ typedef struct {
  * NULL-terminated and never NULL. */
 typedef struct SieveAction {
     SieveActionKind kind;
-    const char *script; /* where it was asked for */
-    unsigned line;
+    unsigned line;               /* where it was asked for */
+    const char *script;          /* and in which script */
     const SieveEdition *edition; /* NULL: the message as received */
-    bool copy;                   /* :copy: does not cancel the implicit keep */
     char *suppressed;            /* why it is not to be carried out after all; NULL: it is */
 
+    bool copy;     /* :copy: does not cancel the implicit keep */
+    bool implicit; /* of keep */
+    bool create;   /* of fileinto */
+    bool ereject;  /* of reject */
+    bool mime;     /* of vacation */
+    bool try;      /* of pipe, :try: a failure is no error */
+
     /* keep and fileinto */
-    bool implicit;
     char *mailbox; /* UTF-8; NULL for keep */
     char **flags;  /* system flags "\\Seen" and keywords */
-    bool create;
     char *special_use;
     char *mailboxid;
 
@@ -215,7 +219,6 @@ typedef struct SieveAction {
     char *notify; /* RFC 6009 :notify */
 
     /* reject and ereject, vacation, notify: what to say */
-    bool ereject;
     char *reason;
 
     /* vacation */
@@ -225,7 +228,6 @@ typedef struct SieveAction {
     char *subject;   /* ready, after templates */
     char *handle;    /* key of the memory: :handle, or made of the arguments */
     guint64 seconds;
-    bool mime;
     char *in_reply_to; /* Message-ID of the original; NULL */
     char *references;
     char *reply_from; /* the address of the user the message was sent to: From without :from */
@@ -245,7 +247,6 @@ typedef struct SieveAction {
     /* pipe */
     char *program;
     char **arguments;
-    bool try; /* :try: a failure is no error */
 } SieveAction;
 
 /* ---- one run ------------------------------------------------------------- */

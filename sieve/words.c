@@ -63,16 +63,19 @@ sieve_text_to_utf8(SieveArena *arena, SieveText text)
 
 /* ---- charsets ------------------------------------------------------------------ */
 
-static GIConv
-open_charset(const char *name)
+/* False: the charset is unknown. */
+static bool
+open_charset(const char *name, GIConv *converter_out)
 {
     for (const char *p = name; *p != '\0'; p++)
         if (!g_ascii_isalnum(*p) && strchr("-_.:+", *p) == NULL)
-            return (GIConv)-1;
+            return false;
     for (size_t i = 0; i < G_N_ELEMENTS(charset_names); i++)
         if (g_ascii_strcasecmp(name, charset_names[i].name) == 0)
             name = charset_names[i].iconv;
-    return g_iconv_open("UTF-8", name);
+    *converter_out = g_iconv_open("UTF-8", name);
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): this is how iconv_open(3) fails. */
+    return *converter_out != (GIConv)-1;
 }
 
 static void
@@ -112,9 +115,9 @@ append_octets(GString *out, const char *charset, GString *octets)
         return;
     }
 
-    GIConv converter = open_charset(charset);
+    GIConv converter;
 
-    if (converter == (GIConv)-1) {
+    if (!open_charset(charset, &converter)) {
         if (sieve_text_is_utf8(text))
             g_string_append_len(out, octets->str, (gssize)octets->len);
         else
