@@ -333,8 +333,6 @@ effects_stage(const CarryOut *delivery, Maildir *maildir, Filter *filter, GError
         if (!stage_action(effects, effects->actions->pdata[i], error))
             return NULL;
     }
-    if (effects->refusal != NULL)
-        g_ptr_array_set_size(effects->copies, 0);
     return g_steal_pointer(&effects);
 }
 

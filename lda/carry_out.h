@@ -1,7 +1,7 @@
 /* lda/carry_out.h - turns what should be done with a message into files and mail
  *
  *   no script      carry_out_keep(): one copy, nothing else
- *   with scripts   effects_stage()    copies in tmp/, one for each mailbox; a refusal
+ *   with scripts   effects_stage()    copies in tmp/, one for each mailbox
  *                  effects_send()     redirects, reports and programs: what must succeed
  *                  (commit, publish, commit)
  *                  effects_finish()   replies, notifications, what is to be remembered
@@ -63,10 +63,8 @@ void effects_finish(Effects *effects);
 /* After a failure with copies gone: takes back what was published. */
 void effects_withdraw(Effects *effects);
 
-/* Whether the message is refused in SMTP: nothing is staged or sent then. */
-bool effects_is_refusal(const Effects *effects);
-
-/* The outcome of a success, or of a refusal. */
+/* The outcome once all is done: a success, or the refusal of a reject. Copies that scripts before
+ * the rejecting one asked for (an archive) are stored all the same (RFC 5429 section 2.4). */
 LdaOutcome *effects_outcome(const Effects *effects);
 
 /* For the log; owns its strings, which may be NULL. */

@@ -6,12 +6,6 @@
  */
 #include "lda/carry_out_parts.h"
 
-bool
-effects_is_refusal(const Effects *effects)
-{
-    return effects->refusal != NULL;
-}
-
 /* ---- the outcome ---------------------------------------------------------- */
 
 G_GNUC_PRINTF(2, 3)

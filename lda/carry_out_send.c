@@ -109,9 +109,9 @@ store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error)
 /* ---- what must succeed ---------------------------------------------------- */
 
 static bool
-is_sent_first(const SieveAction *action)
+is_sent_first(const Effects *effects, const SieveAction *action)
 {
-    return action->suppressed == NULL &&
+    return action->suppressed == NULL && action != effects->refusal &&
            (action->kind == SIEVE_ACTION_REDIRECT || action->kind == SIEVE_ACTION_REJECT ||
             action->kind == SIEVE_ACTION_PIPE);
 }
@@ -123,7 +123,7 @@ is_last_step(const Effects *effects, guint index)
     if (effects->copies->len > 0)
         return false;
     for (guint i = index + 1; i < effects->actions->len; i++) {
-        if (is_sent_first(effects->actions->pdata[i]))
+        if (is_sent_first(effects, effects->actions->pdata[i]))
             return false;
     }
     return true;
@@ -274,7 +274,7 @@ effects_send(Effects *effects, GError **error)
         g_autofree char *key = NULL;
         bool done = false;
 
-        if (!is_sent_first(action))
+        if (!is_sent_first(effects, action))
             continue;
         key = retry_key(effects, action);
         if (!was_done(effects, i, key, &done, error))

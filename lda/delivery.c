@@ -135,8 +135,6 @@ stage_effects(const CarryOut *delivery, Row *row, Maildir *maildir, Filter *filt
               GError **error)
 {
     row->effects = effects_stage(delivery, maildir, filtered, error);
-    if (row->effects != NULL && effects_is_refusal(row->effects))
-        row->outcome = effects_outcome(row->effects);
     return row->effects != NULL;
 }
 
@@ -222,7 +220,7 @@ stage(Transaction *transaction, Row *row)
                   stage_copies(transaction, row, &error);
 
     identity_give_back(&identity);
-    if (staged && row->effects != NULL && row->outcome == NULL)
+    if (staged && row->effects != NULL)
         staged = effects_send(row->effects, &error);
     if (!staged) {
         decide(row, error);
@@ -237,7 +235,7 @@ static size_t
 copy_count(const Row *row)
 {
     if (row->effects != NULL)
-        return row->outcome == NULL ? effects_copies(row->effects)->len : 0;
+        return effects_copies(row->effects)->len;
     return row->copy != NULL ? 1 : 0;
 }
 
@@ -327,8 +325,7 @@ static void
 settle(Row *row)
 {
     if (row->effects != NULL) {
-        if (row->outcome == NULL)
-            row->outcome = effects_outcome(row->effects);
+        row->outcome = effects_outcome(row->effects);
         effects_finish(row->effects);
         close_effects(row);
     }

@@ -22,7 +22,6 @@ struct Filter {
     SieveHost host;
     SieveRun *run;
     GPtrArray *chain;
-    GPtrArray *keep; /* the actions when no script is to be believed; NULL */
     const GPtrArray *actions;
     const ScriptLink *current;
     const ScriptLink *failed;
@@ -50,14 +49,12 @@ remark(Filter *filter, const char *format, ...)
     va_end(args);
 }
 
-/* From here on the scripts do not count: the message is kept. */
+/* This script does not count, and none behind it is run: the message is kept. */
 static void
 fail(Filter *filter, const ScriptLink *link, const char *text)
 {
     filter->failed = link;
     filter->failure = g_strdup(text);
-    filter->keep = sieve_implicit_keep();
-    filter->actions = filter->keep;
 }
 
 /* ---- scripts ------------------------------------------------------------- */
@@ -503,8 +500,7 @@ run_chain(Filter *filter, GError **error)
         if (!run_link(filter, filter->chain->pdata[i], error))
             return false;
     }
-    if (filter->failure == NULL)
-        filter->actions = sieve_run_finish(filter->run);
+    filter->actions = sieve_run_finish(filter->run);
     return true;
 }
 
@@ -541,7 +537,6 @@ filter_free(Filter *filter)
     if (filter == NULL)
         return;
     sieve_run_free(filter->run);
-    g_clear_pointer(&filter->keep, g_ptr_array_unref);
     g_clear_pointer(&filter->chain, g_ptr_array_unref);
     g_ptr_array_unref(filter->remarks);
     g_hash_table_unref(filter->includes);

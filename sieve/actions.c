@@ -397,6 +397,7 @@ sieve_actions_begin_script(SieveRun *run)
         }
     }
     run->first_action = run->actions->len;
+    run->first_duplicate = run->duplicates->len;
 }
 
 bool
@@ -440,11 +441,13 @@ sieve_run_finish(SieveRun *run)
     if (run->finished)
         return run->actions;
     run->finished = true;
+    /* What a script that failed has asked for is void; scripts before it have ended, and what an
+     * administrator's asked for holds. */
     if (run->failed) {
-        g_ptr_array_set_size(run->actions, 0);
-        g_ptr_array_set_size(run->duplicates, 0);
+        g_ptr_array_set_size(run->actions, (int)run->first_action);
+        g_ptr_array_set_size(run->duplicates, (int)run->first_duplicate);
     }
-    if (run->failed || (run->implicit_keep && !is_in_inbox(run)))
+    if ((run->failed || run->implicit_keep) && !is_in_inbox(run))
         g_ptr_array_add(run->actions, implicit_keep(run));
     return run->actions;
 }

@@ -40,11 +40,12 @@ struct SieveRun {
 
     bool exhausted; /* there was no memory for a string: the next step fails */
 
-    GPtrArray *actions;   /* of SieveAction */
-    guint first_action;   /* of the script being run; those before are of earlier scripts */
-    guint64 action_count; /* that count for max_actions */
-    bool implicit_keep;   /* in force */
-    bool explicit_keep;   /* asked for by the script being run */
+    GPtrArray *actions;    /* of SieveAction */
+    guint first_duplicate; /* the same of duplicates */
+    guint first_action;    /* of the script being run; those before are of earlier scripts */
+    guint64 action_count;  /* that count for max_actions */
+    bool implicit_keep;    /* in force */
+    bool explicit_keep;    /* asked for by the script being run */
     bool failed, finished;
     char **flags;      /* the internal variable of RFC 5232 */
     char **kept_flags; /* of the keep of an earlier script, until flags change; NULL */

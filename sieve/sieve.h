@@ -273,7 +273,8 @@ SieveRun *sieve_run_new(const SieveInput *input, const SieveHost *host,
 void sieve_run_free(SieveRun *run); /* NULL is fine */
 
 /* Runs the next script of the chain. False with a SIEVE_ERROR when it failed; the
- * actions so far are void then, and sieve_run_finish() gives the implicit keep. The error's
+ * actions of this script are void then, those of scripts before it are not, and sieve_run_finish()
+ * adds the implicit keep. The error's
  * message begins with "NAME:LINE: ". */
 bool sieve_run_script(SieveRun *run, SieveScript *script, GError **error);
 
@@ -295,9 +296,6 @@ const GPtrArray *sieve_run_duplicates(const SieveRun *run);
  * Calls visit for each, sorted; for `lodge sieve test`. */
 void sieve_run_variables(const SieveRun *run,
                          void (*visit)(void *data, const char *name, SieveText value), void *data);
-
-/* The list without any script: the implicit keep. Free with g_ptr_array_unref(). */
-GPtrArray *sieve_implicit_keep(void);
 
 /* Compiles every script that script includes, and theirs, as far as the host finds them:
  * errors, loops, missing ones and passed limits become complaints. True when all are good. */

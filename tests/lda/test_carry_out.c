@@ -238,6 +238,47 @@ reject_refuses_with_the_reason(void **state)
 }
 
 static void
+start_with_archive(Fixture *fixture)
+{
+    g_autofree char *setting = g_strdup_printf("before = %s/before.sieve\n", fixture->dir);
+
+    start(fixture, setting);
+    write_below(fixture, "before.sieve",
+                "require [\"fileinto\", \"copy\"]; fileinto :copy \"Archive\";");
+}
+
+static void
+copy_of_an_earlier_script_is_stored_when_a_later_one_rejects(void **state)
+{
+    Fixture *fixture = *state;
+
+    start_with_archive(fixture);
+    write_script(fixture, "require \"reject\"; reject \"no\";");
+    assert_text(deliver(fixture), "5.7.1", "no");
+    assert_int_equal(count_in(fixture, ".Archive/new"), 1);
+    assert_int_equal(count_in(fixture, "new"), 0);
+    assert_true(log_has(fixture, "actions=\"fileinto Archive, reject\""));
+}
+
+static void
+copy_of_an_earlier_script_is_stored_when_a_later_one_fails(void **state)
+{
+    static const char *const broken[] = {
+        "frobnicate;",
+        "require [\"variables\", \"fileinto\"]; fileinto \"Gone\"; redirect \"${x}\";",
+    };
+    Fixture *fixture = *state;
+
+    start_with_archive(fixture);
+    for (size_t i = 0; i < G_N_ELEMENTS(broken); i++) {
+        write_script(fixture, broken[i]);
+        assert_string_equal(deliver(fixture)->status, "2.0.0");
+        assert_int_equal(count_in(fixture, ".Archive/new"), i + 1);
+        assert_int_equal(count_in(fixture, ".Gone/new"), 0);
+    }
+}
+
+static void
 reject_sends_a_report_where_the_setting_says_so(void **state)
 {
     Fixture *fixture = *state;
@@ -619,6 +660,8 @@ main(void)
         TEST(large_message_in_the_spool_is_filtered_and_edited),
         TEST(discard_is_a_success_that_says_so),
         TEST(reject_refuses_with_the_reason),
+        TEST(copy_of_an_earlier_script_is_stored_when_a_later_one_rejects),
+        TEST(copy_of_an_earlier_script_is_stored_when_a_later_one_fails),
         TEST(reject_sends_a_report_where_the_setting_says_so),
         TEST(reason_that_smtp_cannot_carry_goes_into_a_report),
         TEST(report_that_cannot_be_sent_is_tried_again),

@@ -154,9 +154,9 @@ static const Row rows[] = {
      {ALL "vacation \"away\";", ALL "vacation \"gone\";"},
      "vacation, keep implicit",
      0},
-    {"an_error_in_the_last_script_keeps",
-     {ALL "fileinto :copy \"A\";", ALL "reject \"no\"; reject \"no\";"},
-     "keep implicit; failed: s1:1: ",
+    {"an_error_in_the_last_script_keeps_and_leaves_what_earlier_ones_did",
+     {ALL "fileinto :copy \"A\";", ALL "fileinto \"B\"; reject \"no\"; reject \"no\";"},
+     "fileinto A copy, keep implicit; failed: s1:1: ",
      0},
     {"stop_ends_its_own_script_only", {"stop;", "discard;"}, "discard", 0},
 
@@ -244,11 +244,18 @@ a_host_that_cannot_answer_fails_the_run(void **state)
 static void
 the_implicit_keep_needs_no_script(void **state)
 {
-    g_autoptr(GPtrArray) actions = sieve_implicit_keep();
+    static const SieveHost host;
+    const SieveInput input = {.bytes = (const uint8_t *)"", .sender = "", .recipient = ""};
+    SieveSettings settings;
 
     (void)state;
+    sieve_settings_init(&settings);
+    g_autoptr(SieveRun) run = sieve_run_new(&input, &host, &settings);
+    const GPtrArray *actions = sieve_run_finish(run);
+
     assert_int_equal(actions->len, 1);
-    assert_true(((SieveAction *)actions->pdata[0])->implicit);
+    assert_true(((const SieveAction *)actions->pdata[0])->implicit);
+    sieve_settings_clear(&settings);
 }
 
 int
