@@ -1,7 +1,7 @@
 /* lda/ctl_sieve_world.c - the world of `lodge sieve test`: what a script may ask, out of options
  *
  *   --mailbox, --special-use, --mailbox-id   the mailboxes there are
- *   --list                                   external lists, one member a line
+ *   --list                                   external lists, besides those of the settings
  *   --script-dir, --global-dir               includes, compiled once each
  *   --state                                  what vacation and duplicate remember
  *
@@ -10,6 +10,7 @@
  */
 #include "lda/ctl_sieve.h"
 
+#include "lda/lists.h"
 #include "lda/maildir.h"
 #include "lda/state.h"
 
@@ -21,10 +22,10 @@ struct TrialWorld {
     GHashTable *mailboxes;    /* set of directory names */
     GHashTable *special_uses; /* attribute in lower case -> name */
     GHashTable *mailbox_ids;  /* id -> name */
-    GHashTable *lists;        /* name -> set of members in lower case */
-    GHashTable *list_order;   /* name -> char **, as written */
-    GHashTable *includes;     /* "personal/NAME" -> SieveScript */
-    GHashTable *sources;      /* script -> char **, its lines */
+    Mailbox owner;            /* of the lists: whose address is user_email */
+    Lists *lists;
+    GHashTable *includes; /* "personal/NAME" -> SieveScript */
+    GHashTable *sources;  /* script -> char **, its lines */
     GPtrArray *trace;
     GPtrArray *warnings;
     State *state; /* NULL: nothing is remembered */
@@ -83,9 +84,11 @@ special_use(void *data, const char *attribute, char **mailbox_out, GError **erro
 {
     TrialWorld *world = data;
     g_autofree char *folded = g_ascii_strdown(attribute, -1);
+    const char *mailbox = g_hash_table_lookup(world->special_uses, folded);
 
     (void)error;
-    *mailbox_out = g_strdup(g_hash_table_lookup(world->special_uses, folded));
+    *mailbox_out =
+        mailbox != NULL && trial_world_has_mailbox(world, mailbox, NULL) ? g_strdup(mailbox) : NULL;
     return true;
 }
 
@@ -104,55 +107,19 @@ mailbox_by_id(void *data, const char *id, char **mailbox_out, GError **error)
 static bool
 list_known(void *data, const char *list)
 {
-    TrialWorld *world = data;
-
-    return g_hash_table_contains(world->lists, list);
+    return lists_known(((TrialWorld *)data)->lists, list);
 }
 
 static bool
 list_contains(void *data, const char *list, const char *value, bool *contains_out, GError **error)
 {
-    TrialWorld *world = data;
-    GHashTable *members = g_hash_table_lookup(world->lists, list);
-    g_autofree char *folded = g_utf8_strdown(value, -1);
-
-    (void)error;
-    *contains_out = members != NULL && g_hash_table_contains(members, folded);
-    return true;
+    return lists_contains(((TrialWorld *)data)->lists, list, value, contains_out, error);
 }
 
 static bool
 list_members(void *data, const char *list, char ***members_out, GError **error)
 {
-    TrialWorld *world = data;
-    char **members = g_hash_table_lookup(world->list_order, list);
-    static char *none[] = {NULL};
-
-    (void)error;
-    *members_out = g_strdupv(members != NULL ? members : none);
-    return true;
-}
-
-static bool
-read_list(TrialWorld *world, const char *name, const char *path, GError **error)
-{
-    g_autofree char *text = NULL;
-    g_autoptr(GStrvBuilder) order = g_strv_builder_new();
-    GHashTable *members = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-
-    g_hash_table_insert(world->lists, g_strdup(name), members);
-    if (!g_file_get_contents(path, &text, NULL, error))
-        return false;
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (size_t i = 0; lines[i] != NULL; i++) {
-        g_strstrip(lines[i]);
-        if (*lines[i] == '\0' || !g_utf8_validate(lines[i], -1, NULL))
-            continue;
-        g_hash_table_add(members, g_utf8_strdown(lines[i], -1));
-        g_strv_builder_add(order, lines[i]);
-    }
-    g_hash_table_insert(world->list_order, g_strdup(name), g_strv_builder_end(order));
-    return true;
+    return lists_members(((TrialWorld *)data)->lists, list, members_out, error);
 }
 
 /* ---- scripts ------------------------------------------------------------- */
@@ -182,13 +149,23 @@ is_script_name(const char *name)
     return *name != '\0' && *name != '.' && strchr(name, '/') == NULL;
 }
 
+static const char *
+global_dir(const TrialWorld *world)
+{
+    const char *setting = world->config->sieve.global_dir;
+
+    if (world->options->global_dir != NULL || *setting == '\0')
+        return world->options->global_dir;
+    return setting;
+}
+
 static bool
 include(void *data, SieveIncludeFrom from, const char *name, SieveScript **script_out,
         GPtrArray *complaints, GError **error)
 {
     TrialWorld *world = data;
     bool personal = from == SIEVE_INCLUDE_PERSONAL;
-    const char *directory = personal ? world->options->script_dir : world->options->global_dir;
+    const char *directory = personal ? world->options->script_dir : global_dir(world);
     g_autofree char *key = g_strconcat(personal ? "personal/" : "global/", name, NULL);
     SieveScript *script = g_hash_table_lookup(world->includes, key);
     g_autoptr(GError) missing = NULL;
@@ -322,16 +299,25 @@ split_pair(const char *option, const char *text, char **name_out, const char **v
     return true;
 }
 
+/* Of the settings: whether there is such a mailbox is another question. */
 static bool
-add_special_use(TrialWorld *world, const char *text, GError **error)
+know_special_use(TrialWorld *world, const char *text, GError **error)
 {
     g_autofree char *name = NULL;
     const char *mailbox = NULL;
 
     if (!split_pair("special-use", text, &name, &mailbox, error))
         return false;
-    trial_world_add_mailbox(world, mailbox);
     g_hash_table_insert(world->special_uses, g_ascii_strdown(name, -1), g_strdup(mailbox));
+    return true;
+}
+
+static bool
+add_special_use(TrialWorld *world, const char *text, GError **error)
+{
+    if (!know_special_use(world, text, error))
+        return false;
+    trial_world_add_mailbox(world, strchr(text, '=') + 1);
     return true;
 }
 
@@ -358,7 +344,7 @@ add_list(TrialWorld *world, const char *text, GError **error)
         g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_VALUE, "--list: '%s' is no NAME=FILE", text);
         return false;
     }
-    return read_list(world, name, equals + 1, error);
+    return lists_add_file(world->lists, name, equals + 1, error);
 }
 
 static bool
@@ -379,7 +365,8 @@ fill(TrialWorld *world, GError **error)
 
     for (size_t i = 0; options->mailboxes != NULL && options->mailboxes[i] != NULL; i++)
         trial_world_add_mailbox(world, options->mailboxes[i]);
-    if (!for_each(options->special_uses, world, add_special_use, error) ||
+    if (!for_each(world->config->sieve.special_use, world, know_special_use, error) ||
+        !for_each(options->special_uses, world, add_special_use, error) ||
         !for_each(options->mailbox_ids, world, add_mailbox_id, error) ||
         !for_each(options->lists, world, add_list, error))
         return false;
@@ -400,12 +387,6 @@ free_strv(void *strings)
     g_strfreev(strings);
 }
 
-static void
-unref_table(void *table)
-{
-    g_hash_table_unref(table);
-}
-
 static GHashTable *
 table_new(GDestroyNotify free_value)
 {
@@ -423,8 +404,8 @@ trial_world_new(const LdaConfig *config, const TrialOptions *options, GError **e
     world->mailboxes = table_new(NULL);
     world->special_uses = table_new(g_free);
     world->mailbox_ids = table_new(g_free);
-    world->lists = table_new(unref_table);
-    world->list_order = table_new(free_strv);
+    world->owner.user = config->sieve.engine.user_email;
+    world->lists = lists_new(config, &world->owner, NULL);
     world->includes = table_new(unref_script);
     world->sources = table_new(free_strv);
     world->trace = g_ptr_array_new_with_free_func(free_trace);
@@ -456,8 +437,7 @@ trial_world_free(TrialWorld *world)
     g_hash_table_unref(world->mailboxes);
     g_hash_table_unref(world->special_uses);
     g_hash_table_unref(world->mailbox_ids);
-    g_hash_table_unref(world->lists);
-    g_hash_table_unref(world->list_order);
+    lists_free(world->lists);
     g_hash_table_unref(world->includes);
     g_hash_table_unref(world->sources);
     g_ptr_array_unref(world->trace);

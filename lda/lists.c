@@ -75,11 +75,29 @@ split_lines(char *text)
     return members;
 }
 
-/* The members of the file; NULL with error. Belongs to lists. */
+bool
+lists_add_file(Lists *lists, const char *name, const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, error))
+        return false;
+    g_hash_table_insert(lists->files, g_strdup(name), split_lines(text));
+    return true;
+}
+
+static bool
+is_file(const Lists *lists, const char *list)
+{
+    return g_hash_table_contains(lists->files, list) || template_of(lists, list) != NULL;
+}
+
+/* The members of a list that is_file(); NULL with error. Belongs to lists. */
 static GPtrArray *
-read_file(Lists *lists, const char *list, const char *template, GError **error)
+read_file(Lists *lists, const char *list, GError **error)
 {
     GPtrArray *members = g_hash_table_lookup(lists->files, list);
+    const char *template = template_of(lists, list);
     g_autofree char *path = NULL;
     GString *text;
 
@@ -172,7 +190,7 @@ lists_known(Lists *lists, const char *list)
 {
     g_autoptr(GPtrArray) members = NULL;
 
-    if (template_of(lists, list) != NULL)
+    if (is_file(lists, list))
         return true;
     /* What cannot be told now fails when the list is asked. */
     members = has_database(lists) ? query(lists, list, NULL, 1, NULL) : NULL;
@@ -183,11 +201,10 @@ bool
 lists_contains(Lists *lists, const char *list, const char *value, bool *contains_out,
                GError **error)
 {
-    const char *template = template_of(lists, list);
     g_autoptr(GPtrArray) found = NULL;
 
-    if (template != NULL) {
-        const GPtrArray *members = read_file(lists, list, template, error);
+    if (is_file(lists, list)) {
+        const GPtrArray *members = read_file(lists, list, error);
 
         if (members == NULL)
             return false;
@@ -207,22 +224,22 @@ lists_contains(Lists *lists, const char *list, const char *value, bool *contains
 bool
 lists_members(Lists *lists, const char *list, char ***members_out, GError **error)
 {
-    const char *template = template_of(lists, list);
+    bool in_file = is_file(lists, list);
     GStrvBuilder *builder;
     GPtrArray *members = NULL;
 
-    if (template != NULL)
-        members = read_file(lists, list, template, error);
+    if (in_file)
+        members = read_file(lists, list, error);
     else if (has_database(lists))
         members = query(lists, list, NULL, LISTS_MAX_MEMBERS, error);
-    if (members == NULL && (template != NULL || has_database(lists)))
+    if (members == NULL && (in_file || has_database(lists)))
         return false;
     builder = g_strv_builder_new();
     for (guint i = 0; members != NULL && i < members->len && i < LISTS_MAX_MEMBERS; i++)
         g_strv_builder_add(builder, members->pdata[i]);
     *members_out = g_strv_builder_end(builder);
     g_strv_builder_unref(builder);
-    if (template == NULL && members != NULL)
+    if (!in_file && members != NULL)
         g_ptr_array_unref(members);
     return true;
 }

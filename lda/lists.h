@@ -17,9 +17,13 @@ typedef struct Lists Lists; /* as one recipient sees them */
 
 enum { LISTS_MAX_MEMBERS = 1000 }; /* that lists_members() gives: for redirect :list */
 
-/* All borrowed for the life of the result. */
+/* All borrowed for the life of the result. home NULL: lists below it cannot be read. */
 Lists *lists_new(const LdaConfig *config, const Mailbox *mailbox, const char *home);
 void lists_free(Lists *lists); /* NULL is fine */
+
+/* The list of that name is what the file at path holds now, whatever the settings say. A name
+ * given before is replaced. Fails with G_FILE_ERROR. */
+bool lists_add_file(Lists *lists, const char *name, const char *path, GError **error);
 
 /* Whether there is such a list, as far as can be told. */
 bool lists_known(Lists *lists, const char *list);

@@ -478,6 +478,11 @@ scripts_path(const char *template, const Mailbox *mailbox, const char *home, GEr
 {
     char *path = config_expand(template, mailbox->user, home, error);
 
+    if (path != NULL && *path != '/' && home == NULL) {
+        g_set_error(error, CONFIG_ERROR, CONFIG_ERROR_VALUE,
+                    "'%s' is below the home of a user, and there is none here", path);
+        g_clear_pointer(&path, g_free);
+    }
     if (path != NULL && *path != '/') {
         char *joined = g_strconcat(home, "/", path, NULL);
 

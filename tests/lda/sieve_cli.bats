@@ -144,6 +144,27 @@ fails_with() { # STATUS PATTERN COMMAND...
     [ "$(jq -r .status <<< "$output")" = ok ]
 }
 
+@test "lists, special uses and global scripts are those of the configuration" {
+    mkdir global
+    echo 'require "fileinto"; fileinto "Global";' > global/g.sieve
+    echo 'ana@example.org' > friends
+    printf '[sieve]\nlists = friends=%s/friends; others=%%h/others\nspecial_use = \\Junk=Spam\nglobal_dir = %s/global\n' "$dir" "$dir" > c.conf
+    cat > a.sieve <<'END'
+require ["extlists", "envelope", "special-use", "include", "fileinto"];
+if envelope :list "from" "friends" { fileinto "Friends"; }
+if specialuse_exists "\\Junk" { fileinto "Junk there"; }
+include :global "g";
+END
+    [ "$("$real" -c c.conf sieve test --json a.sieve "$message" | jq -c '[.actions[].mailbox]')" = '["Friends","Global"]' ]
+    [ "$("$real" -c c.conf sieve test --json --mailbox Spam a.sieve "$message" | jq -c '[.actions[].mailbox]')" = \
+        '["Friends","Junk there","Global"]' ]
+    # A list below the home of a user is one of a user.
+    echo 'require ["extlists", "envelope"]; if envelope :list "from" "others" { discard; }' > b.sieve
+    run "$real" -c c.conf sieve test b.sieve "$message"
+    [ "$status" -ne 0 ]
+    [[ $output == *"%h/others"* ]]
+}
+
 @test "line ends of the message make no difference" {
     printf 'Subject: x\nTo: b@example.org\n\none\ntwo\n' > lf
     sed 's/$/\r/' lf > crlf
