@@ -205,6 +205,7 @@ sieve_run_script(SieveRun *run, SieveScript *script, GError **error)
     run->last = NULL;
     run->flow = SIEVE_FLOW_ON;
     sieve_actions_begin_script(run);
+    g_ptr_array_add(run->chain, sieve_script_ref(script));
     g_hash_table_remove_all(run->globals);
     done = eval_script(run, script, error) && sieve_run_step(run, 0, error) &&
            sieve_modules_check(error);

@@ -43,6 +43,7 @@ sieve_run_new(const SieveInput *input, const SieveHost *host, const SieveSetting
     run->arena = sieve_arena_new(SIEVE_MAX_RUN_MEMORY);
     run->message = sieve_message_new(run->arena, input->bytes, input->len);
     run->globals = g_hash_table_new(sieve_text_hash, sieve_text_equal_pointers);
+    run->chain = g_ptr_array_new_with_free_func((GDestroyNotify)sieve_script_unref);
     run->included = g_ptr_array_new_with_free_func((GDestroyNotify)sieve_script_unref);
     run->actions = g_ptr_array_new();
     run->duplicates = g_ptr_array_new();
@@ -77,6 +78,7 @@ sieve_run_free(SieveRun *run)
     sieve_scope_free(run->scope);
     sieve_scope_free(run->last);
     g_hash_table_destroy(run->globals);
+    g_ptr_array_unref(run->chain);
     g_ptr_array_unref(run->included);
     g_ptr_array_unref(run->actions);
     g_ptr_array_unref(run->duplicates);

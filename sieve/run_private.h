@@ -29,6 +29,7 @@ struct SieveRun {
     SieveScope *scope; /* the innermost; NULL between scripts */
     SieveScope *last;  /* the main script that has ended, for sieve_run_variables() */
     GHashTable *globals;
+    GPtrArray *chain;    /* of SieveScript that ran: actions point into them; owned references */
     GPtrArray *included; /* of SieveScript: owned references */
     guint64 include_depth;
 
