@@ -371,12 +371,6 @@ sieve_action_add(SieveRun *run, SieveAction *action, GError **error)
     return true;
 }
 
-void
-sieve_run_cancel_implicit_keep(SieveRun *run)
-{
-    run->implicit_keep = false;
-}
-
 /* ---- chain and end ------------------------------------------------------------ */
 
 void

@@ -458,18 +458,15 @@ check_command(SieveCheck *check, SieveNode *node, Chain *chain)
 static bool
 check_commands(SieveCheck *check, SieveNode *first)
 {
-    const SieveNode *previous = NULL;
     Chain chain = {0};
     bool ends = false;
 
     for (SieveNode *node = first; node != NULL && !is_full(check); node = node->next) {
-        check->previous = previous;
         if (check_command(check, node, &chain)) {
             node->next = NULL; /* what is never reached was not checked */
             return true;
         }
         ends = ends || ends_script(node);
-        previous = node;
     }
     return ends;
 }
@@ -622,12 +619,6 @@ sieve_check_enclosing(const SieveCheck *check, const char *command)
     while (sieve_check_enclosing_node(check, command, count) != NULL)
         count++;
     return count;
-}
-
-const SieveNode *
-sieve_check_previous(const SieveCheck *check)
-{
-    return check->previous;
 }
 
 void

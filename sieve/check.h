@@ -54,8 +54,6 @@ unsigned sieve_check_enclosing(const SieveCheck *check, const char *command);
 /* The enclosing node number depth of that name, 0 the innermost; NULL. */
 const SieveNode *sieve_check_enclosing_node(const SieveCheck *check, const char *command,
                                             unsigned depth);
-/* The command before this one in its block; NULL: it is the first. */
-const SieveNode *sieve_check_previous(const SieveCheck *check);
 /* Remembers that the script includes another: for sieve_script_check_includes(). */
 void sieve_check_add_include(SieveCheck *check, SieveInclude include);
 

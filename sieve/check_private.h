@@ -31,7 +31,6 @@ struct SieveCheck {
     bool has_variables, has_encoded, has_global; /* how strings are read */
     SieveStaticValue value;                      /* of the test whose check() was just called */
     GPtrArray *enclosing;                        /* of SieveNode, outermost first */
-    const SieveNode *previous;
     GArray *includes; /* of SieveInclude */
 };
 

@@ -105,30 +105,6 @@ sieve_extension_find(SieveText name)
     return NULL;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-const char *const *
-sieve_extension_names(void)
-{
-    static const char *names[G_N_ELEMENTS(sieve_extensions)];
-    static gsize is_made;
-
-    if (g_once_init_enter(&is_made)) {
-        size_t count = 0;
-
-        for (size_t i = 0; sieve_extensions[i] != NULL; i++)
-            if (sieve_extensions[i]->name != NULL && sieve_extensions[i]->refusal == NULL)
-                names[count++] = sieve_extensions[i]->name;
-        qsort(names, count, sizeof *names, compare_names);
-        g_once_init_leave(&is_made, 1);
-    }
-    return names;
-}
-
 /* ---- the dictionary ------------------------------------------------------ */
 
 enum { LONGEST_NAME = 64 };

@@ -19,7 +19,6 @@ enum {
     SIEVE_MAX_COMPLAINTS = 100,
     /* RFC 5229 section 3: names may be limited; ours are longer than anybody types. */
     SIEVE_MAX_VARIABLE_NAME = 64,
-    SIEVE_MAX_VARIABLES = 1024, /* different names in one scope */
 };
 
 /* ---- of one run ---------------------------------------------------------- */

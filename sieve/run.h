@@ -102,7 +102,6 @@ SieveAction *sieve_action_new(SieveRun *run, const SieveNode *node, SieveActionK
 /* Adds it, or drops it as a duplicate; checks conflicts (RFC 5228 section 2.10.4-5, RFC 5429
  * section 2.1) and limits. Cancels the implicit keep unless the action says otherwise. */
 bool sieve_action_add(SieveRun *run, SieveAction *action, GError **error);
-void sieve_run_cancel_implicit_keep(SieveRun *run);
 /* Flags in force for keep and fileinto without :flags (RFC 5232 internal variable). */
 char **sieve_run_flags(SieveRun *run);
 void sieve_run_set_flags(SieveRun *run, char **flags); /* from the arena */

@@ -109,9 +109,6 @@ const char *sieve_script_name(const SieveScript *script);
 /* The extensions the script requires, NULL-terminated; belongs to the script. */
 const char *const *sieve_script_requires(const SieveScript *script);
 
-/* Every extension this build knows, NULL-terminated, sorted; static. */
-const char *const *sieve_extension_names(void);
-
 /* ---- host: what the engine asks ------------------------------------------ */
 
 typedef enum { SIEVE_INCLUDE_PERSONAL, SIEVE_INCLUDE_GLOBAL } SieveIncludeFrom;

@@ -405,18 +405,6 @@ required_extensions_are_listed(void **state)
     assert_int_equal(g_strv_length((char **)sieve_script_requires(script)), 2);
 }
 
-static void
-names_of_extensions_are_sorted_and_without_those_refused(void **state)
-{
-    const char *const *names = sieve_extension_names();
-
-    (void)state;
-    assert_true(g_strv_contains(names, "fileinto"));
-    assert_false(g_strv_contains(names, "imapflags"));
-    for (size_t i = 0; names[i + 1] != NULL; i++)
-        assert_true(strcmp(names[i], names[i + 1]) < 0);
-}
-
 /* ---- included scripts ---------------------------------------------------- */
 
 static const struct {
@@ -501,7 +489,6 @@ main(void)
         cmocka_unit_test(variables_are_found_in_strings),
         cmocka_unit_test(constant_keys_are_made_ready),
         cmocka_unit_test(required_extensions_are_listed),
-        cmocka_unit_test(names_of_extensions_are_sorted_and_without_those_refused),
         cmocka_unit_test(included_scripts_are_checked),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
