@@ -67,10 +67,11 @@ line_end(const char *at, const char *end)
     return lf == NULL ? end : lf + 1;
 }
 
+/* Half a line end at the end of the message is one. */
 static bool
 is_blank_line(const char *at, const char *end)
 {
-    return at < end && (*at == '\n' || (*at == '\r' && end - at > 1 && at[1] == '\n'));
+    return at < end && (*at == '\n' || (*at == '\r' && (end - at == 1 || at[1] == '\n')));
 }
 
 /* RFC 5322 section 3.6.8 and, for blanks before the colon, 4.5. The name's length, 0 when the
@@ -99,13 +100,14 @@ slice(const char *from, const char *to)
     return (SieveText){.bytes = from, .len = (size_t)(to - from)};
 }
 
-/* Without its last line end. */
+/* Without its last line end, and without stray CRs before it: written again with LF, they would be
+ * taken for a part of it. */
 static SieveText
 without_line_end(SieveText text)
 {
     if (text.len > 0 && text.bytes[text.len - 1] == '\n')
         text.len--;
-    if (text.len > 0 && text.bytes[text.len - 1] == '\r')
+    while (text.len > 0 && text.bytes[text.len - 1] == '\r')
         text.len--;
     return text;
 }
@@ -400,6 +402,9 @@ append_lines(GString *out, SieveText text)
         const char *next = line_end(at, end);
         SieveText line = without_line_end(slice(at, next));
 
+        /* Only CRs: without them the line would be blank, and end the header. */
+        if (line.len == 0)
+            line.len = (size_t)(next - at) - (next[-1] == '\n');
         g_string_append_len(out, line.bytes, (gssize)line.len);
         g_string_append_c(out, '\n');
         at = next;
