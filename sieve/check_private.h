@@ -31,7 +31,7 @@ struct SieveCheck {
     bool has_variables, has_encoded, has_global; /* how strings are read */
     SieveStaticValue value;                      /* of the test whose check() was just called */
     GPtrArray *enclosing;                        /* of SieveNode, outermost first */
-    GArray *includes; /* of SieveInclude */
+    GArray *includes;                            /* of SieveInclude */
 };
 
 /* Binds what node has as arguments to the definition in node->command. False: it complained, and
