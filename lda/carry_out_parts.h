@@ -15,7 +15,7 @@ struct Effects {
     char **results;             /* of each action, for the log; NULL: as asked for */
     GPtrArray *copies;          /* of MaildirCopy */
     GHashTable *messages;       /* SieveEdition -> Message */
-    GPtrArray *remembered;      /* keys of redirects that are done, to be forgotten on success */
+    GPtrArray *remembered;      /* keys of what is sent, to be forgotten where no MTA retries */
     const SieveAction *refusal; /* reject, told in SMTP; NULL */
     bool in_inbox;              /* a copy for the default folder is among them */
     unsigned redirected, piped, reported;

@@ -2,9 +2,14 @@
  *
  *   effects_send()     redirect, report of rejection, pipe: before anything is published. The
  *                      message is not ours alone any more once the MTA has taken it, so if what
- *                      follows fails the MTA's retry must not send it twice: each is
- *                      remembered as long as something can still fail.
+ *                      follows fails, or we are killed, the retry of the MTA that brought it must
+ *                      not send it twice: each is remembered as soon as it is done.
  *   effects_finish()   vacation, notify, notice, duplicates: a failure is logged and no more
+ *
+ * What no order of steps can exclude is the end between the reply "250" of the MTA to a redirect
+ * and the end of the transaction that remembers it: the retry sends it once more. The other order
+ * would lose it. Nor can it be excluded between the publishing of the copies and our own reply:
+ * the retry stores them once more, but sends nothing.
  *
  * A redirect that the MTA refuses for ever is kept instead: to come back would not help, and the
  * owner would never see the message.
@@ -116,19 +121,6 @@ is_sent_first(const Effects *effects, const SieveAction *action)
             action->kind == SIEVE_ACTION_PIPE);
 }
 
-/* Whether anything can still fail after action number index is done. */
-static bool
-is_last_step(const Effects *effects, guint index)
-{
-    if (effects->copies->len > 0)
-        return false;
-    for (guint i = index + 1; i < effects->actions->len; i++) {
-        if (is_sent_first(effects, effects->actions->pdata[i]))
-            return false;
-    }
-    return true;
-}
-
 /* This message and that action. The header has the queue id of the MTA, so that another
  * message is not taken for this one. */
 static char *
@@ -149,14 +141,10 @@ retry_key(const Effects *effects, const SieveAction *action)
 /* A memory that cannot be written is no reason to fail what is done: a copy twice is better
  * than none. */
 static void
-remember_sent(Effects *effects, guint index, char *key)
+remember_sent(Effects *effects, char *key)
 {
     g_autoptr(GError) error = NULL;
 
-    if (is_last_step(effects, index)) {
-        g_free(key);
-        return;
-    }
     if (!state_remember(effects, STATE_REDIRECT, key, REDIRECT_DAYS * DAY, &error))
         g_warning("a redirect may be repeated: %s", error->message);
     g_ptr_array_add(effects->remembered, key);
@@ -285,7 +273,7 @@ effects_send(Effects *effects, GError **error)
         } else if (!send_one(effects, i, error)) {
             return false;
         } else if (effects->results[i] == NULL) {
-            remember_sent(effects, i, g_steal_pointer(&key));
+            remember_sent(effects, g_steal_pointer(&key));
         }
     }
     return true;
@@ -293,10 +281,14 @@ effects_send(Effects *effects, GError **error)
 
 /* ---- what may fail -------------------------------------------------------- */
 
-/* The MTA will not come again: a message like this one is another one. */
+/* An MTA's Received makes its message unlike any other; whoever gets it again did not hear our
+ * reply, and the memory expires by itself. Without one a program may send the same octets every
+ * night, and means it. */
 static void
 forget_sent(Effects *effects)
 {
+    if (message_received_count(effects->delivery.message) > 0)
+        return;
     for (guint i = 0; i < effects->remembered->len; i++)
         (void)state_remember(effects, STATE_REDIRECT, effects->remembered->pdata[i], 0,
                              NULL); /* it expires by itself */

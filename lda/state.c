@@ -2,10 +2,13 @@
  *
  *   entries(kind, key, remembered, expires)      %h/.lodge/state.db
  *
- * Nothing here is worth a wait for the disk: after a loss of power an entry may be
- * missing (somebody gets a second vacation reply) or the file be damaged, which is
- * noticed and mended. Killing a process loses nothing, as the journal is kept. A key
- * that is long, since senders choose message-ids, is remembered by its hash.
+ * Nothing here is worth a wait for the disk. Killing a process loses nothing that was put: what
+ * was written is the kernel's, and the journal undoes half a change. After a loss of power
+ * an entry may be missing: somebody gets a second vacation reply, or an MTA that had not heard our
+ * reply yet brings a message again whose redirect is then sent twice. No entry comes to be that was
+ * not put, so no mail is lost; a damaged file is noticed and begun anew. A wait of two barriers for
+ * each redirect would spare that second copy and nothing else. A key that is long, since
+ * senders choose message-ids, is remembered by its hash.
  */
 #include "lda/state.h"
 

@@ -370,16 +370,29 @@ retry_does_not_send_again_what_was_sent(void **state)
     assert_true(log_has(fixture, "redirect first@example.net (done by an earlier try)"));
 }
 
+/* The MTA did not hear our reply. */
 static void
-same_message_once_more_after_a_success_is_sent_again(void **state)
+message_of_an_mta_that_was_delivered_is_not_sent_again(void **state)
 {
     Fixture *fixture = *state;
 
     write_script(fixture, "require \"copy\"; redirect :copy \"eva@example.net\";");
     deliver(fixture);
     deliver(fixture);
-    assert_int_equal(count_sent(fixture), 2);
+    assert_int_equal(count_sent(fixture), 1);
     assert_int_equal(count_in(fixture, "new"), 2);
+}
+
+static void
+same_octets_once_more_without_an_mta_are_another_message(void **state)
+{
+    static const char text[] = "Subject: nightly report\n\nall is well\n";
+    Fixture *fixture = *state;
+
+    write_script(fixture, "redirect \"eva@example.net\";");
+    deliver_text(fixture, "bob@example.com", "ana@example.org", text);
+    deliver_text(fixture, "bob@example.com", "ana@example.org", text);
+    assert_int_equal(count_sent(fixture), 2);
 }
 
 static void
@@ -668,7 +681,8 @@ main(void)
         TEST(redirect_hands_the_message_to_the_mta),
         TEST(redirect_that_cannot_be_handed_over_is_temporary_and_nothing_is_stored),
         TEST(retry_does_not_send_again_what_was_sent),
-        TEST(same_message_once_more_after_a_success_is_sent_again),
+        TEST(message_of_an_mta_that_was_delivered_is_not_sent_again),
+        TEST(same_octets_once_more_without_an_mta_are_another_message),
         TEST(redirect_refused_for_ever_is_kept),
         TEST(vacation_answers_once_in_its_time),
         TEST(reply_that_cannot_be_sent_does_not_stop_mail_and_is_tried_at_the_next),
