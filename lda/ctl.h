@@ -58,6 +58,9 @@ const LdaConfig *ctl_config(CtlContext *ctl, GError **error);
  * ours to write (MAILMAP_ERROR_REFUSED). */
 Mapedit *ctl_open_map(CtlContext *ctl, GError **error);
 
+/* The same, to list rows only. */
+Mapedit *ctl_read_map(CtlContext *ctl, GError **error);
+
 /* Whether the map has lodge's own schema, with forwardings and all. */
 bool ctl_is_own_schema(const LdaConfig *config);
 

@@ -94,8 +94,10 @@ ctl_is_own_schema(const LdaConfig *config)
     return strcmp(config->map.preset, "lodge") == 0 && *config->map.mailbox_query == '\0';
 }
 
-Mapedit *
-ctl_open_map(CtlContext *ctl, GError **error)
+typedef Mapedit *OpenMap(const char *path, unsigned busy_timeout_ms, GError **error);
+
+static Mapedit *
+open_own_map(CtlContext *ctl, OpenMap *open_map, GError **error)
 {
     const LdaConfig *config = ctl_config(ctl, error);
 
@@ -108,7 +110,19 @@ ctl_open_map(CtlContext *ctl, GError **error)
                     config->map.path);
         return NULL;
     }
-    return mapedit_open(config->map.path, (unsigned)config->map.busy_timeout * 1000, error);
+    return open_map(config->map.path, (unsigned)config->map.busy_timeout * 1000, error);
+}
+
+Mapedit *
+ctl_open_map(CtlContext *ctl, GError **error)
+{
+    return open_own_map(ctl, mapedit_open, error);
+}
+
+Mapedit *
+ctl_read_map(CtlContext *ctl, GError **error)
+{
+    return open_own_map(ctl, mapedit_open_reading, error);
 }
 
 typedef bool Change(Mapedit *edit, MapeditTable table, const char *key, GHashTable *values,

@@ -201,7 +201,7 @@ name_of(const char *path)
     return strchr(path, '/') != NULL ? g_strdup(path) : g_strconcat("./", path, NULL);
 }
 
-/* Compiles the file and what it includes; one that is refused leaves errors. */
+/* Compiles the file; one that is refused leaves errors. */
 static bool
 compile_file(Trial *trial, const char *path, const char *name, GError **error)
 {
@@ -213,11 +213,8 @@ compile_file(Trial *trial, const char *path, const char *name, GError **error)
     const char *text = g_bytes_get_data(bytes, &len);
     SieveScript *script =
         trial_world_compile(trial->world, name, text != NULL ? text : "", len, trial->complaints);
-    if (script == NULL)
-        return true;
-    g_ptr_array_add(trial->scripts, script);
-    (void)sieve_script_check_includes(script, trial_world_host(trial->world),
-                                      &trial->config->sieve.engine, trial->complaints);
+    if (script != NULL)
+        g_ptr_array_add(trial->scripts, script);
     return true;
 }
 
@@ -367,9 +364,9 @@ add_runtime_error(Trial *trial, const char *message)
                                         (unsigned)g_ascii_strtoull(parts[2], NULL, 10), parts[3]));
 }
 
-/* Runs the chain. False with error when the host failed. *failed_out: a script did. */
+/* Runs the chain. False with error when the host failed. *failure_out: a script did, and why. */
 static bool
-run_scripts(Trial *trial, SieveRun *run, bool *failed_out, GError **error)
+run_scripts(Trial *trial, SieveRun *run, char **failure_out, GError **error)
 {
     for (unsigned i = 0; i < trial->scripts->len; i++) {
         g_autoptr(GError) failure = NULL;
@@ -383,11 +380,23 @@ run_scripts(Trial *trial, SieveRun *run, bool *failed_out, GError **error)
             g_propagate_error(error, g_steal_pointer(&failure));
             return false;
         }
-        add_runtime_error(trial, failure->message);
-        *failed_out = true;
+        *failure_out = g_strdup(failure->message);
         break;
     }
     return true;
+}
+
+/* Scripts that were included are compiled when the run comes to them, as in a delivery. What is
+ * wrong in them says more than that the run was stopped there. */
+static const char *
+status_of_failure(Trial *trial, const char *failure)
+{
+    const GPtrArray *included = trial_world_complaints(trial->world);
+
+    if (sieve_complaints_errors(included) > 0)
+        return "compile_error";
+    add_runtime_error(trial, failure);
+    return "runtime_error";
 }
 
 static int
@@ -427,22 +436,25 @@ try_message(Trial *trial, const SieveInput *input, TrialEffect *effect, SieveRun
         .now_us = trial_world_host(trial->world)->now_us,
     };
     SieveScript *main_script = trial->scripts->pdata[trial->scripts->len - 1];
-    bool failed = false;
+    g_autofree char *failure = NULL;
 
-    if (!run_scripts(trial, run, &failed, error))
+    if (!run_scripts(trial, run, &failure, error))
         return false;
     report->actions = sieve_run_finish(run);
     report->effect = effect;
     if (!trial_effect_carry_out(effect, trial->world, &context, report->actions, error) ||
-        (!failed && !trial_world_remember(trial->world, sieve_run_duplicates(run), error)))
+        (failure == NULL && !trial_world_remember(trial->world, sieve_run_duplicates(run), error)))
         return false;
     if (requires(main_script, "variables")) {
         sieve_run_variables(run, add_variable, trial->variables);
         report->variables = trial->variables;
     }
+    report->status = failure != NULL             ? status_of_failure(trial, failure)
+                     : effect->failures->len > 0 ? "action_error"
+                                                 : "ok";
+    move_complaints(trial->complaints, trial_world_complaints(trial->world));
     move_complaints(trial->complaints, trial_world_warnings(trial->world));
     move_complaints(trial->complaints, effect->failures);
-    report->status = failed ? "runtime_error" : effect->failures->len > 0 ? "action_error" : "ok";
     return true;
 }
 
@@ -504,6 +516,9 @@ ctl_sieve_check(CtlContext *ctl, int argc, char **argv)
         return status;
     if (!compile_all(&trial, argv[1], &error))
         return fail(&trial, error);
+    if (trial.scripts->len > 0)
+        (void)sieve_script_check_includes(trial.scripts->pdata[0], trial_world_host(trial.world),
+                                          &trial.config->sieve.engine, trial.complaints);
     bool good = sieve_complaints_errors(trial.complaints) == 0;
     const TrialReport report = {
         .status = good ? "ok" : "compile_error",

@@ -53,6 +53,9 @@ const char *trial_world_source(const TrialWorld *world, const char *script, unsi
 const GPtrArray *trial_world_trace(const TrialWorld *world);    /* of TrialTrace */
 const GPtrArray *trial_world_warnings(const TrialWorld *world); /* of SieveComplaint */
 
+/* Of the scripts that a run included (of SieveComplaint). */
+const GPtrArray *trial_world_complaints(const TrialWorld *world);
+
 bool trial_world_has_mailbox(const TrialWorld *world, const char *mailbox, GError **error);
 void trial_world_add_mailbox(TrialWorld *world, const char *mailbox);
 

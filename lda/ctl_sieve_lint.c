@@ -108,7 +108,7 @@ lint_user(Lint *lint, const char *address, GError **error)
 static bool
 lint_all(Lint *lint, GError **error)
 {
-    g_autoptr(Mapedit) edit = ctl_open_map(lint->ctl, error);
+    g_autoptr(Mapedit) edit = ctl_read_map(lint->ctl, error);
     g_autoptr(GPtrArray) rows =
         edit == NULL ? NULL : mapedit_list(edit, MAPEDIT_USERS, NULL, NULL, error);
 

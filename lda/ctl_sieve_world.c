@@ -13,6 +13,7 @@
 #include "lda/lists.h"
 #include "lda/maildir.h"
 #include "lda/state.h"
+#include "sieve/complaints.h"
 
 struct TrialWorld {
     const LdaConfig *config;
@@ -28,7 +29,8 @@ struct TrialWorld {
     GHashTable *sources;  /* script -> char **, its lines */
     GPtrArray *trace;
     GPtrArray *warnings;
-    State *state; /* NULL: nothing is remembered */
+    GPtrArray *complaints; /* of what was included */
+    State *state;          /* NULL: nothing is remembered */
 };
 
 static void
@@ -159,6 +161,25 @@ global_dir(const TrialWorld *world)
     return setting;
 }
 
+static SieveScript *
+compile_included(TrialWorld *world, const char *name, const char *text, size_t len,
+                 GPtrArray *complaints)
+{
+    g_autoptr(GPtrArray) found = sieve_complaints_new();
+    SieveScript *script = trial_world_compile(world, name, text, len, found);
+
+    for (unsigned i = 0; i < found->len; i++) {
+        const SieveComplaint *c = found->pdata[i];
+
+        sieve_complaints_add(world->complaints, c->is_error, c->script, c->line, c->column, "%s",
+                             c->text);
+        if (complaints != NULL)
+            sieve_complaints_add(complaints, c->is_error, c->script, c->line, c->column, "%s",
+                                 c->text);
+    }
+    return script;
+}
+
 static bool
 include(void *data, SieveIncludeFrom from, const char *name, SieveScript **script_out,
         GPtrArray *complaints, GError **error)
@@ -175,11 +196,9 @@ include(void *data, SieveIncludeFrom from, const char *name, SieveScript **scrip
     *script_out = NULL;
     if (script == NULL && directory != NULL && is_script_name(name)) {
         g_autofree char *path = g_strdup_printf("%s/%s.sieve", directory, name);
-        g_autoptr(GPtrArray) nobody = sieve_complaints_new();
 
         if (g_file_get_contents(path, &text, &len, &missing))
-            script = trial_world_compile(world, name, text, len,
-                                         complaints != NULL ? complaints : nobody);
+            script = compile_included(world, name, text, len, complaints);
         else if (!g_error_matches(missing, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
             g_propagate_error(error, g_steal_pointer(&missing));
             return false;
@@ -410,6 +429,7 @@ trial_world_new(const LdaConfig *config, const TrialOptions *options, GError **e
     world->sources = table_new(free_strv);
     world->trace = g_ptr_array_new_with_free_func(free_trace);
     world->warnings = sieve_complaints_new();
+    world->complaints = sieve_complaints_new();
     world->host = (SieveHost){
         .data = world,
         .now_us = g_get_real_time(),
@@ -442,6 +462,7 @@ trial_world_free(TrialWorld *world)
     g_hash_table_unref(world->sources);
     g_ptr_array_unref(world->trace);
     g_ptr_array_unref(world->warnings);
+    g_ptr_array_unref(world->complaints);
     state_free(world->state);
     g_free(world);
 }
@@ -456,6 +477,12 @@ const GPtrArray *
 trial_world_trace(const TrialWorld *world)
 {
     return world->trace;
+}
+
+const GPtrArray *
+trial_world_complaints(const TrialWorld *world)
+{
+    return world->complaints;
 }
 
 const GPtrArray *

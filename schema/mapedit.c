@@ -72,6 +72,18 @@ mapedit_open(const char *path, unsigned busy_timeout_ms, GError **error)
     return g_steal_pointer(&edit);
 }
 
+Mapedit *
+mapedit_open_reading(const char *path, unsigned busy_timeout_ms, GError **error)
+{
+    g_autoptr(Mapedit) edit = g_new0(Mapedit, 1);
+
+    edit->path = g_strdup(path);
+    edit->db = database_open(path, false, busy_timeout_ms, error);
+    if (edit->db == NULL || !migrate_check(edit->db, path, error))
+        return NULL;
+    return g_steal_pointer(&edit);
+}
+
 void
 mapedit_close(Mapedit *edit)
 {

@@ -47,6 +47,9 @@ bool mapedit_create(const char *path, GError **error);
 
 /* Opens an existing map for writing and migrates it to the current schema. */
 Mapedit *mapedit_open(const char *path, unsigned busy_timeout_ms, GError **error);
+
+/* Opens it to list rows only: nothing is written, and an older schema is MAILMAP_ERROR_SCHEMA. */
+Mapedit *mapedit_open_reading(const char *path, unsigned busy_timeout_ms, GError **error);
 void mapedit_close(Mapedit *edit); /* NULL is fine; an open transaction is rolled back */
 
 /* Several changes as one: all or nothing. Without, each change is its own. */

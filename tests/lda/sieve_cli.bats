@@ -376,6 +376,13 @@ second" ]
     [[ $output == *"2 users, 4 scripts, 3 with errors" ]]
 }
 
+@test "lint leaves the map as it is" {
+    init
+    sqlite3 etc/map.db "PRAGMA journal_mode = WAL" # which every command that writes undoes
+    lodge sieve lint | grep -q '2 users, 0 scripts, 0 with errors'
+    [ "$(sqlite3 etc/map.db "PRAGMA journal_mode")" = wal ]
+}
+
 @test "lint as JSON, for one user" {
     init
     echo 'keep;' | lodge sieve put ana@example.org good
