@@ -18,14 +18,3 @@ faults() { python3 "$lodge_top/tests/faults/$1.py" "$T" "${@:2}"; }
 @test "a redirect is not sent again, nor anything lost, when a kill at any system call has the MTA retry" {
     faults kill_redirect
 }
-
-@test "deliver fsyncs the file before the rename, and the directories before it says so" {
-    faults strace_delivery pipe "$T/trace"
-    python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace"
-}
-
-@test "a deliver that forgot an fsync would be found out" {
-    faults strace_delivery pipe "$T/trace"
-    run ! python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace" --without file
-    run ! python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace" --without directory
-}

@@ -51,14 +51,3 @@ faults_mounting() {
 @test "peak memory does not grow with a message of 200 MB" {
     faults memory 200
 }
-
-@test "lodged fsyncs the file before the rename, and the directories before it answers" {
-    faults strace_delivery lmtp "$T/trace"
-    python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace"
-}
-
-@test "a lodged that forgot an fsync would be found out" {
-    faults strace_delivery lmtp "$T/trace"
-    run ! python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace" --without file
-    run ! python3 "$lodge_top/tests/faults/sync_order.py" "$T/trace" --without directory
-}

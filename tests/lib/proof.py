@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import pathlib
 import re
+import zlib
 
 
 def make(name, size, rng):
@@ -31,7 +32,10 @@ def judge(file):
     """(id, None) of a whole message, or (None, what is wrong with it)."""
     raw = file.read_bytes()
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, OSError, zlib.error) as error:
+            return None, f"{len(raw)} compressed octets: {error}"
     told = re.search(r",S=(\d+)", file.name)
     if told is None or int(told[1]) != len(raw):
         return None, f"{len(raw)} octets, the name says {told and told[1]}"

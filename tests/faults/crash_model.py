@@ -1,0 +1,348 @@
+"""What a crash may leave of a recorded run, and whether a promise is broken then.
+
+A run is replayed call by call onto a model of the mail root. After each call the machine
+may stop. The model is that of POSIX and of nothing better:
+
+- A name in a directory (made, removed, moved here, moved away) is durable when an fsync of
+  that directory was begun after the call and has returned. Until then it is lost or kept,
+  whatever happens to any other name. Changes of the same name keep their order. A
+  rename is two such changes, a name gone here and a name come there.
+- What was written to a file, and with it its size, is durable when an fsync of the file
+  was begun after the write and has returned. Until then each write is lost or kept.
+- Nothing else makes anything durable, neither time nor the fsync of something else.
+
+File systems of Linux promise more, and none of it is used, so every state that one of them may
+leave is among those that are tried:
+  ext4, XFS         names are journaled: what came earlier is kept if what came later is;
+                    an fsync of anything makes all names before it durable
+  ext4, no journal  as POSIX, but an fsync of a new file syncs its directories too
+  btrfs             an fsync writes a log of that file or directory, a commit everything
+The data of a file that was not synced may be missing on all of them.
+
+The promises: a message that was said to be stored is in new/ or cur/, whole, in every state;
+a message in new/ or cur/ is whole in every state, said to be stored or not. The small
+files that are replaced by a rename (subscriptions, dovecot-keywords) are whole in every state, and
+there when whoever replaced them gives his next reply.
+
+The states are as many as two to the number of changes under way. But what becomes of one message
+depends on the names of the directories that lead to it, its own, and its writes, and on
+nothing else; since losses are independent, it is enough to try every combination of
+these few, for each message. If ever there are too many, some are drawn at random.
+"""
+
+import collections
+import dataclasses
+import gzip
+import itertools
+import math
+import os
+import random
+import re
+
+import proof
+
+DIRECTORY = -1  # what a name stands for: this, the number of a file, or None
+BOXES = ("new", "cur")
+REPLACED = ("subscriptions", "dovecot-keywords")
+STATES_MAX = 4096
+REPLY = re.compile(r"250[ -]2\.0\.0 <([^>]*)> (\S+) stored in")
+PIPE_REPLY = re.compile(r'^1<[^>]*>, "2\.0\.0 (\S+) stored in')
+WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2")
+IGNORED = ("openat", "openat2", "open")  # without O_CREAT
+
+
+@dataclasses.dataclass
+class Name:
+    changes: list  # (when, what it stands for since, the thread that did it)
+    durable: int   # so many of them are
+
+    def now(self):
+        return self.changes[-1][1] if self.changes else None
+
+    def possible(self):
+        return [self.changes[count - 1][1] if count else None for count in range(self.durable, len(self.changes) + 1)]
+
+
+@dataclasses.dataclass
+class File:
+    writes: list = dataclasses.field(default_factory=list)  # (when, offset, length)
+    durable: int = 0
+
+    def size(self):
+        return sum(length for _, _, length in self.writes)
+
+    def possible(self):
+        """Sets of writes that are lost: none, one, or all that are not durable."""
+        under_way = range(self.durable, len(self.writes))
+        return [frozenset(), *(frozenset([write]) for write in under_way), *([frozenset(under_way)] if len(under_way) > 1 else [])]
+
+
+@dataclasses.dataclass
+class Item:
+    """A message, or one version of a file that is replaced."""
+    file: int
+    place: str
+    reply: tuple | None  # transaction id and user
+    named: int           # when it got its name, in what thread
+    thread: str
+
+    def way(self, root):
+        """The names that lead to it."""
+        levels = os.path.relpath(self.place, root).split("/")
+        return [os.path.join(root, *levels[: depth + 1]) for depth in range(len(levels))]
+
+
+def is_sync(call):
+    return call.name in ("fsync", "fdatasync")
+
+
+class Disk:
+    """The mail root while calls are replayed."""
+
+    def __init__(self, root, existing):
+        self.root = root
+        self.names, self.inside, self.files = {}, collections.defaultdict(set), []
+        self.replies = {}  # (transaction id, user or None) -> when it was given, by what thread
+        for path, is_directory in existing.items():
+            target = DIRECTORY if is_directory else self._file()
+            self._name(path).changes.append((-1, target, ""))
+            self.names[path].durable = 1
+
+    def _file(self):
+        self.files.append(File())
+        return len(self.files) - 1
+
+    def _name(self, path):
+        if path not in self.names:
+            self.names[path] = Name([], 0)
+            self.inside[os.path.dirname(path)].add(path)
+        return self.names[path]
+
+    def is_ours(self, path):
+        return path is not None and path.startswith(self.root + "/")
+
+    def now(self, path):
+        return self.names[path].now() if path in self.names else None
+
+    def _change(self, call, path, target):
+        if DIRECTORY in (target, self.now(path)) and self.now(path) is not None:
+            raise AssertionError(f"the model knows no directory that is replaced or removed: {call}")
+        self._name(path).changes.append((call.ended, target, call.thread))
+        return [path]
+
+    def _move(self, call):
+        old, new = call.paths[:2]
+        if not self.is_ours(new):
+            return []
+        file = self.now(old)
+        touched = self._change(call, new, file)
+        return touched + (self._change(call, old, None) if call.name.startswith("rename") else [])
+
+    def _open(self, call):
+        path = call.paths[0]
+        if not self.is_ours(path) or "O_CREAT" not in call.arguments or self.now(path) is not None:
+            return []
+        return self._change(call, path, self._file())
+
+    def _write(self, call):
+        number = self.now(call.descriptor)
+        file = self.files[number]
+        file.writes.append((call.ended, file.size(), call.result))
+        return [number]
+
+    def _sync(self, call):
+        path = call.descriptor
+        if not self.is_ours(path) and path != self.root:
+            return []
+        touched = [child for child in self.inside[path] if self.names[child].durable < len(self.names[child].changes)]
+        for child in touched:
+            name = self.names[child]
+            name.durable = max(name.durable, sum(when < call.began for when, _, _ in name.changes))
+        number = self.now(path)
+        if number not in (None, DIRECTORY):
+            file = self.files[number]
+            file.durable = max(file.durable, sum(when < call.began for when, _, _ in file.writes))
+            touched.append(number)
+        return touched
+
+    def _reply(self, call):
+        found = [(identity, re.sub(r"\+[^@]*", "", user)) for user, identity in REPLY.findall(call.arguments)]
+        found += [(identity, None) for identity in PIPE_REPLY.findall(call.arguments)]
+        for reply in found:
+            self.replies[reply] = (call.began, call.thread)
+        return found
+
+    def apply(self, call):
+        """Replays it; returns the names, files and replies it touched."""
+        if is_sync(call):
+            return self._sync(call)
+        if call.name.startswith("mkdir"):
+            return self._change(call, call.paths[0], DIRECTORY) if self.is_ours(call.paths[0]) else []
+        if call.name.startswith(("rename", "link")):
+            return self._move(call)
+        if call.name.startswith("unlink"):
+            return self._change(call, call.paths[0], None) if self.is_ours(call.paths[0]) else []
+        if call.name in WRITES and self.is_ours(call.descriptor):
+            return self._write(call)
+        if call.name in WRITES or call.name.startswith("send"):
+            return self._reply(call)
+        if call.name in IGNORED:
+            return self._open(call)
+        if self.root + "/" in call.arguments:
+            raise AssertionError(f"the model does not know {call.name}: {call}")
+        return []
+
+
+@dataclasses.dataclass
+class Fault:
+    text: str
+    item: Item
+    calls: list  # the crash came after these
+    state: dict  # name -> what it stands for, file -> lost writes
+
+
+class Run:
+    """A recorded run: its calls, and what was there before it and is there after it."""
+
+    def __init__(self, root, existing, calls, seed=0):
+        self.root, self.existing, self.seed = str(root), existing, seed
+        self.calls = [call for call in calls if not call.injected]
+        self.points = self.states = 0
+        disk = Disk(self.root, existing)
+        touched = {number: disk.apply(call) for number, call in enumerate(self.calls)}
+        self.data = {name.now(): self._bytes(path) for path, name in disk.names.items() if name.now() not in (None, DIRECTORY)}
+        self.items = list(self._items(disk))
+        self.replies = disk.replies
+        self.syncs = {number: touched[number] for number, call in enumerate(self.calls) if is_sync(call) and self._is_ours(call)}
+        self.by_part = collections.defaultdict(list)
+        for item in self.items:
+            for part in (*item.way(self.root), item.file, *self._replies_for(item)):
+                self.by_part[part].append(item)
+
+    @staticmethod
+    def _bytes(path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def _is_ours(self, call):
+        path = call.descriptor or ""
+        return path == self.root or path.startswith(self.root + "/")
+
+    def _items(self, disk):
+        for path, name in disk.names.items():
+            is_message = os.path.basename(os.path.dirname(path)) in BOXES
+            if not is_message and os.path.basename(path) not in REPLACED:
+                continue
+            for when, target, thread in name.changes:
+                if when >= 0 and target not in (None, DIRECTORY):
+                    yield Item(target, path, self._reply_to(path, target) if is_message else None, when, thread)
+
+    def _reply_to(self, path, file):
+        """What a reply that is about this message says."""
+        domain, local = os.path.relpath(path, self.root).split("/")[:2]
+        identity = re.search(rb"\n?Received: [^\0]*?\(lodge\)(?: with \S+)? id (\S+)", self._plain(file))
+        return (identity[1].decode(), f"{local}@{domain}")
+
+    def _plain(self, file):
+        raw = self.data[file]
+        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+
+    def _replies_for(self, item):
+        """Those that promise it: its own; of a file that was replaced the next of who did it."""
+        if item.reply is None:
+            after = {reply: when for reply, (when, thread) in self.replies.items() if when > item.named and thread == item.thread}
+            return [min(after, key=after.get)] if after else []
+        return [reply for reply in (item.reply, (item.reply[0], None)) if reply in self.replies]
+
+    def unanswered(self):
+        """Replies that promise no message: then the trace proves nothing of them."""
+        promised = {reply for item in self.items if item.reply for reply in self._replies_for(item)}
+        return [reply for reply in self.replies if reply not in promised]
+
+    # ---- one message, every state ------------------------------------------------
+
+    def _states(self, disk, item):
+        parts = {path: disk.names[path].possible() for path in item.way(self.root) if path in disk.names}
+        parts[item.file] = disk.files[item.file].possible() if item.file < len(disk.files) else [frozenset()]
+        count = math.prod(len(choices) for choices in parts.values())
+        self.states += min(count, STATES_MAX)
+        if count <= STATES_MAX:
+            return (dict(zip(parts, choice)) for choice in itertools.product(*parts.values()))
+        rng = random.Random(self.seed)
+        return ({part: rng.choice(choices) for part, choices in parts.items()} for _ in range(STATES_MAX))
+
+    def _judge(self, item, state, promised):
+        *directories, place = item.way(self.root)
+        found = state.get(place) if all(state.get(path) == DIRECTORY for path in directories) else None
+        if found == item.file and state[item.file]:
+            return "is there and not whole"
+        newer = item.reply is None and found is not None and found > item.file
+        if promised and found != item.file and not newer:
+            return "was said to be stored and is not there"
+        return None
+
+    def _look(self, disk, item, calls):
+        promised = any(reply in disk.replies for reply in self._replies_for(item))
+        for state in self._states(disk, item):
+            wrong = self._judge(item, state, promised)
+            if wrong:
+                return Fault(f"{os.path.relpath(item.place, self.root)} {wrong}", item, calls, state)
+        return None
+
+    def _items_of(self, parts):
+        return list({id(item): item for part in parts for item in self.by_part.get(part, ())}.values())
+
+    def faults(self):
+        """The first fault of each message of the run as it is."""
+        return list(self._faults(self.calls, self.items))
+
+    def fault_without(self, sync):
+        """The first that an fsync, by its number, prevents; None if it prevents none."""
+        calls = [call for number, call in enumerate(self.calls) if number != sync]
+        return next(self._faults(calls, self._items_of(self.syncs[sync])), None)
+
+    def fault_when_late(self, sync):
+        """The same when the file is synced after it got its name, and not before."""
+        items = self._items_of(self.syncs[sync])
+        named = max(item.named for item in items)
+        late = dataclasses.replace(self.calls[sync], began=named + 0.1, ended=named + 0.2)
+        calls = sorted([*self.calls[:sync], late, *self.calls[sync + 1 :]], key=lambda call: call.ended)
+        return next(self._faults(calls, items), None)
+
+    def _faults(self, calls, items):
+        disk, left = Disk(self.root, self.existing), {id(item) for item in items}
+        for when, call in enumerate(calls):
+            touched = disk.apply(call)
+            self.points += bool(touched)
+            for item in self._items_of(touched):
+                if id(item) in left and (fault := self._look(disk, item, calls[: when + 1])):
+                    left.discard(id(item))
+                    yield fault
+
+    # ---- a state as real files ----------------------------------------------------
+
+    def leave(self, directory, calls, choose):
+        """Writes what choose(part, possible) left after these calls into the directory; returns
+        the account of what had been promised."""
+        disk, account = Disk(self.root, self.existing), proof.Account()
+        for call in calls:
+            disk.apply(call)
+        ways = {path for item in self.items for path in item.way(self.root)}  # the rest no reader sees
+        for path, name in sorted((path, name) for path, name in disk.names.items() if path in ways):
+            target, there = choose(path, name.possible()), os.path.join(directory, os.path.relpath(path, self.root))
+            if target == DIRECTORY and os.path.isdir(os.path.dirname(there)):
+                os.mkdir(there)
+            elif target is not None and os.path.isdir(os.path.dirname(there)):
+                self._leave_file(there, target, disk.files[target], choose(target, disk.files[target].possible()))
+        for item in self.items:
+            if item.reply and any(reply in disk.replies for reply in self._replies_for(item)):
+                named = re.search(rb"^X-Proof: (\S+)", self._plain(item.file), re.M)
+                account.stored.add((named[1].decode(), item.reply[1]))
+        return account
+
+    def _leave_file(self, there, number, file, lost):
+        with open(there, "wb") as out:
+            for write, (_, offset, length) in enumerate(file.writes):
+                if write not in lost:
+                    out.seek(offset)
+                    out.write(self.data.get(number, b"")[offset : offset + length])
