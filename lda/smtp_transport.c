@@ -68,25 +68,29 @@ load_functions(void *library, Library *curl)
     return true;
 }
 
-/* The library, loaded once a process. */
+/* The library, loaded once a process; what failed for want of descriptors or memory is tried
+ * again at the next use. */
 static const Library *
 load_library(GError **error)
 {
+    static GMutex mutex;
     static Library curl;
-    static gsize is_loaded;
+    static bool is_loaded;
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&mutex);
+    void *library = is_loaded ? NULL : dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 
-    if (g_once_init_enter(&is_loaded)) {
-        void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-        bool loaded = library != NULL && load_functions(library, &curl) &&
-                      curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-
-        g_once_init_leave(&is_loaded, loaded ? 1 : 2);
-    }
-    if (is_loaded != 1) {
-        (void)fail(error, "send mail", "libcurl.so.4 cannot be loaded");
+    if (is_loaded)
+        return &curl;
+    if (library == NULL) {
+        (void)fail(error, "send mail", dlerror());
         return NULL;
     }
-    return &curl;
+    is_loaded = load_functions(library, &curl) && curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+    if (is_loaded)
+        return &curl;
+    (void)fail(error, "send mail", "libcurl.so.4 is not as it should be");
+    (void)dlclose(library);
+    return NULL;
 }
 
 /* ---- opening ------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "sieve/check_private.h"
 #include "sieve/complaints.h"
 #include "sieve/match.h"
+#include "sieve/modules.h"
 
 static const SieveMatcher default_matcher_ascii = {
     .type = SIEVE_MATCH_IS,
@@ -345,7 +346,8 @@ make_patterns(SieveCheck *check, SieveNode *node, const SieveArgument *keys)
             is_good = false;
         }
     }
-    if (are_constant && is_good)
+    /* Keys that were folded without the module they need are made again by the run. */
+    if (are_constant && is_good && sieve_modules_check(NULL))
         node->patterns = patterns;
     return is_good;
 }

@@ -207,6 +207,7 @@ sieve_run_script(SieveRun *run, SieveScript *script, GError **error)
     sieve_actions_begin_script(run);
     g_ptr_array_add(run->chain, sieve_script_ref(script));
     g_hash_table_remove_all(run->globals);
+    sieve_modules_begin();
     done = eval_script(run, script, error) && sieve_run_step(run, 0, error) &&
            sieve_modules_check(error);
     if (!done) {

@@ -9,10 +9,12 @@ extern const SieveUnicodeModule sieve_unicode_module __attribute__((weak));
 
 typedef struct {
     const char *file, *symbol;
-    gsize is_loaded;
-    const void *module; /* NULL: it could not be */
-    char *failure;
+    const void *module; /* NULL: not loaded yet */
 } Module;
+
+/* Why a module could not be loaded. Nothing is tried again as long as it stands: a run that asks
+ * for a module at each header fails anyway. */
+static GPrivate failure = G_PRIVATE_INIT(g_free);
 
 static Module mime = {.file = "lodge-mime.so", .symbol = "sieve_mime_module"};
 static Module unicode = {.file = "lodge-unicode.so", .symbol = "sieve_unicode_module"};
@@ -36,35 +38,41 @@ open_library(const char *file, GString *failures)
     return NULL;
 }
 
-/* Each module begins with its version. */
-static void
-open_module(Module *module)
+/* Each module begins with its version. NULL, and why in failures. */
+static const void *
+open_module(const Module *module, GString *failures)
 {
-    g_autoptr(GString) failures = g_string_new(NULL);
     void *library = open_library(module->file, failures);
     const char *const *version = library == NULL ? NULL : dlsym(library, module->symbol);
 
     if (library == NULL)
-        module->failure = g_strdup(failures->str);
-    else if (version == NULL)
-        module->failure = g_strdup(dlerror());
-    else if (strcmp(*version, LODGE_VERSION) != 0)
-        module->failure = g_strdup_printf("%s is of version %s, this program of " LODGE_VERSION,
-                                          module->file, *version);
+        return NULL;
+    if (version != NULL && strcmp(*version, LODGE_VERSION) == 0)
+        return version;
+    if (version == NULL)
+        g_string_assign(failures, dlerror());
     else
-        module->module = version;
+        g_string_printf(failures, "%s is of version %s, this program of " LODGE_VERSION,
+                        module->file, *version);
+    (void)dlclose(library); /* another file may be there the next time */
+    return NULL;
 }
 
 static const void *
 load(Module *module, const void *linked_in)
 {
-    if (linked_in != NULL)
-        return linked_in;
-    if (g_once_init_enter(&module->is_loaded)) {
-        open_module(module);
-        g_once_init_leave(&module->is_loaded, 1);
-    }
-    return module->module;
+    const void *opened = linked_in != NULL ? linked_in : g_atomic_pointer_get(&module->module);
+    g_autoptr(GString) failures = NULL;
+
+    if (opened != NULL || g_private_get(&failure) != NULL)
+        return opened;
+    failures = g_string_new(NULL);
+    opened = open_module(module, failures);
+    if (opened != NULL)
+        g_atomic_pointer_set(&module->module, opened); /* of two threads, both opened the same */
+    else
+        g_private_replace(&failure, g_strdup(failures->str));
+    return opened;
 }
 
 const SieveMimeModule *
@@ -79,13 +87,20 @@ sieve_module_unicode(void)
     return load(&unicode, &sieve_unicode_module);
 }
 
+void
+sieve_modules_begin(void)
+{
+    if (g_private_get(&failure) != NULL)
+        g_private_replace(&failure, NULL);
+}
+
 bool
 sieve_modules_check(GError **error)
 {
-    const char *failure = mime.failure != NULL ? mime.failure : unicode.failure;
+    const char *why = g_private_get(&failure);
 
-    if (failure == NULL)
+    if (why == NULL)
         return true;
-    g_set_error(error, SIEVE_ERROR, SIEVE_ERROR_TEMPORARY, "cannot load a module: %s", failure);
+    g_set_error(error, SIEVE_ERROR, SIEVE_ERROR_TEMPORARY, "cannot load a module: %s", why);
     return false;
 }

@@ -5,9 +5,10 @@
  * modules, opened at their first use and never closed. Linked into a program, as into tests,
  * they are used from there.
  *
- * One that cannot be loaded is a fault of the installation. Whoever asked gets NULL and goes on
- * with what there is; but then no run of the process succeeds any more: each fails with
- * SIEVE_ERROR_TEMPORARY, which names the file.
+ * One that cannot be loaded is a fault of the installation, or of the moment: no descriptors, no
+ * memory, an upgrade half done. Whoever asked gets NULL and goes on with what there is; but the
+ * run fails in the end with SIEVE_ERROR_TEMPORARY, which names the file. The next run tries
+ * again.
  */
 #ifndef LODGE_SIEVE_MODULES_H
 #define LODGE_SIEVE_MODULES_H
@@ -37,7 +38,10 @@ extern const SieveUnicodeModule sieve_unicode_module;
 const SieveMimeModule *sieve_module_mime(void);
 const SieveUnicodeModule *sieve_module_unicode(void);
 
-/* False when a module could not be loaded in this process. */
+/* Forgets what could not be loaded: it is tried again. At the start of each run. */
+void sieve_modules_begin(void);
+
+/* False when a module could not be loaded since then, in this thread. */
 bool sieve_modules_check(GError **error);
 
 #endif

@@ -48,6 +48,11 @@ faults_mounting() {
     faults no_room missing_map
 }
 
+@test "a module that is missing for a while defers only the mail whose script needs it" {
+    need_root "the workers must run as another user"
+    faults missing_module
+}
+
 @test "peak memory does not grow with a message of 200 MB" {
     faults memory 200
 }

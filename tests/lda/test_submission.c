@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -92,6 +93,27 @@ expect_dialogue(Fixture *fixture, const char *capabilities, const char *expected
     assert_true(send_to(fixture, &server, &said, NULL));
     assert_true(g_str_has_prefix(said, "EHLO mx.example.com\r\n"));
     assert_string_equal(dialogue(said), expected);
+}
+
+/* The first test, as libcurl stays once it was loaded. */
+static void
+library_that_could_not_be_loaded_is_tried_again(void **state)
+{
+    Fixture *fixture = *state;
+    SmtpServer server = {.rows = NULL};
+    struct rlimit limit, none = {.rlim_cur = 0};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *said = NULL;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    bool sent = submission_send(fixture->config, &fixture->mail, &error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_false(sent);
+    assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
+    assert_non_null(strstr(error->message, "libcurl.so.4: "));
+    assert_true(send_to(fixture, &server, &said, NULL));
 }
 
 static void
@@ -507,6 +529,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(library_that_could_not_be_loaded_is_tried_again),
         TEST(message_is_handed_over),
         TEST(null_sender_and_several_recipients),
         TEST(dsn_parameters_go_to_who_knows_them),
