@@ -9,6 +9,8 @@
 
 #include "lodge.h"
 #include "lda/config.h"
+#include "lda/privileges.h"
+#include "schema/mailmap.h"
 #include "schema/mapedit.h"
 
 /* Exit statuses; lodge(1) promises them. */
@@ -63,6 +65,12 @@ Mapedit *ctl_read_map(CtlContext *ctl, GError **error);
 
 /* Whether the map has lodge's own schema, with forwardings and all. */
 bool ctl_is_own_schema(const LdaConfig *config);
+
+/* The map as delivery asks it, whatever its schema. */
+Mailmap *ctl_open_mailmap(CtlContext *ctl, GError **error);
+
+/* Whom the mailbox belongs to. Fails with LDA_ERROR_CONFIG. */
+Privileges *ctl_mailbox_owner(const LdaConfig *config, const Mailbox *mailbox, GError **error);
 
 /* "lodge domain add: <message>" on stderr; returns the exit status for error. */
 int ctl_fail(const CtlContext *ctl, const GError *error);

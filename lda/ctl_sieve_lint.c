@@ -206,7 +206,7 @@ ctl_sieve_lint(CtlContext *ctl, int argc, char **argv)
 
     if (!ctl_parse(ctl, &argc, &argv, NULL, 0, G_MAXINT, &status))
         return status;
-    lint.map = user_scripts_open_map(ctl, &error);
+    lint.map = ctl_open_mailmap(ctl, &error);
     if (lint.map == NULL)
         return ctl_fail(ctl, error);
     lint.config = ctl_config(ctl, &error);

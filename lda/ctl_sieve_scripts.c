@@ -240,7 +240,7 @@ static bool
 with_rights(Request *request, const char *address, bool (*act)(Request *, GError **),
             GError **error)
 {
-    Mailmap *map = user_scripts_open_map(request->ctl, error);
+    Mailmap *map = ctl_open_mailmap(request->ctl, error);
 
     if (map == NULL)
         return false;

@@ -12,24 +12,6 @@
 
 enum { MAX_NAME = 200 }; /* octets: with the suffix well below what file systems take */
 
-Mailmap *
-user_scripts_open_map(CtlContext *ctl, GError **error)
-{
-    const LdaConfig *config = ctl_config(ctl, error);
-
-    if (config == NULL)
-        return NULL;
-    const MailmapOptions options = {
-        .path = config->map.path,
-        .preset = config->map.preset,
-        .mailbox_query = config->map.mailbox_query,
-        .recipient_delimiter = config->map.recipient_delimiter,
-        .fold_local_part = config->map.fold_local_part,
-        .busy_timeout_ms = (unsigned)config->map.busy_timeout * 1000,
-    };
-    return mailmap_open(&options, error);
-}
-
 /* A template of the configuration or the row, below home unless it is absolute. */
 static char *
 expand(const char *template, const Mailbox *mailbox, const char *home, GError **error)
@@ -39,20 +21,6 @@ expand(const char *template, const Mailbox *mailbox, const char *home, GError **
     if (path == NULL || *path == '/')
         return g_steal_pointer(&path);
     return g_build_filename(home, path, NULL);
-}
-
-static Privileges *
-find_owner(const LdaConfig *config, const Mailbox *mailbox, GError **error)
-{
-    bool own = config->mail.per_user_ids;
-    g_autofree char *user = own && mailbox->uid >= 0
-                                ? g_strdup_printf("%" G_GINT64_FORMAT, mailbox->uid)
-                                : g_strdup(config->mail.user);
-    g_autofree char *group = own && mailbox->gid >= 0
-                                 ? g_strdup_printf("%" G_GINT64_FORMAT, mailbox->gid)
-                                 : g_strdup(config->mail.group);
-
-    return privileges_find(user, group, error);
 }
 
 UserScripts *
@@ -75,7 +43,7 @@ user_scripts_find(const LdaConfig *config, Mailmap *map, const char *address, GE
         return NULL;
     /* Without root there is nobody else's right to take. */
     if (geteuid() == 0) {
-        scripts->owner = find_owner(config, scripts->mailbox, error);
+        scripts->owner = ctl_mailbox_owner(config, scripts->mailbox, error);
         if (scripts->owner == NULL)
             return NULL;
     }

@@ -11,8 +11,6 @@
 
 #include "lodge.h"
 #include "lda/ctl.h"
-#include "lda/privileges.h"
-#include "schema/mailmap.h"
 
 typedef struct {
     Mailbox *mailbox;
@@ -21,8 +19,6 @@ typedef struct {
     char *directory; /* of the scripts */
     Privileges *owner;
 } UserScripts;
-
-Mailmap *user_scripts_open_map(CtlContext *ctl, GError **error);
 
 /* Where the scripts of address are. Fails with MAILMAP_ERROR, LDA_ERROR or CONFIG_ERROR. */
 UserScripts *user_scripts_find(const LdaConfig *config, Mailmap *map, const char *address,
