@@ -14,13 +14,9 @@
 #include "schema/fold.h"
 #include "schema/mapedit.h"
 
-/* A list that long is a loop that fans out; Postfix gives up at 1000. */
-#define STEPS_MAX 100
-
 typedef struct {
     const char *path;
     const char *delimiter;
-    sqlite3 *db;
     sqlite3_stmt *find;
     GPtrArray *steps;
     GPtrArray *trail; /* addresses between the first and the current one */
@@ -35,12 +31,6 @@ step_free(gpointer data)
     g_free(step->destination);
     g_free(step);
 }
-
-/* One row at most: the forwarding, or NULL for a user that ends the search. */
-static const char find_sql[] =
-    "SELECT f.destination FROM forwardings AS f JOIN domains AS d ON d.domain = f.domain"
-    " WHERE f.source = ?1 AND d.active = 1"
-    " UNION ALL SELECT NULL FROM users WHERE email = ?1 LIMIT 1";
 
 typedef enum { FOUND_NOTHING, FOUND_USER, FOUND_FORWARDING } Found;
 
@@ -58,7 +48,7 @@ find(const Walk *walk, const char *key, Found *found_out, char **destination_out
     } else if (rc == SQLITE_DONE) {
         *found_out = FOUND_NOTHING;
     } else {
-        (void)database_set_error(walk->db, walk->path, "read", error);
+        (void)database_set_error(sqlite3_db_handle(walk->find), walk->path, "read", error);
     }
     (void)sqlite3_reset(walk->find); /* repeats the error of the step */
     return rc == SQLITE_ROW || rc == SQLITE_DONE;
@@ -175,7 +165,7 @@ follow(Walk *walk, const char *address, GError **error)
         return true;
     g_ptr_array_add(walk->trail, g_strconcat(parts.local, "@", parts.domain, NULL));
     list = columns_split_destinations(match.destination);
-    for (guint i = 0; done && i < list->len && walk->steps->len < STEPS_MAX; i++) {
+    for (guint i = 0; done && i < list->len && walk->steps->len < FORWARDING_STEPS_MAX; i++) {
         g_autofree char *one = complete(g_ptr_array_index(list, i), &parts, match.detail);
 
         done = follow_destination(walk, match.source, one, error);
@@ -185,17 +175,30 @@ follow(Walk *walk, const char *address, GError **error)
 }
 
 GPtrArray *
-forwarding_follow(sqlite3 *db, const char *path, const char *address,
+forwarding_follow(sqlite3_stmt *find, const char *path, const char *address,
                   const char *recipient_delimiter, GError **error)
 {
     g_autoptr(GPtrArray) steps = g_ptr_array_new_with_free_func(step_free);
     g_autoptr(GPtrArray) trail = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(sqlite3_stmt) stmt = NULL;
+    Walk walk = {path, recipient_delimiter, find, steps, trail};
 
-    stmt = database_prepare(db, path, find_sql, error);
-    if (stmt == NULL)
-        return NULL;
-
-    Walk walk = {path, recipient_delimiter, db, stmt, steps, trail};
     return follow(&walk, address, error) ? g_steal_pointer(&steps) : NULL;
+}
+
+/* A step that is followed by a deeper one was forwarded on. */
+char **
+forwarding_ends(const GPtrArray *steps, const char *address)
+{
+    g_autoptr(GStrvBuilder) ends = g_strv_builder_new();
+
+    if (steps->len == 0)
+        g_strv_builder_add(ends, address);
+    for (guint i = 0; i < steps->len; i++) {
+        const MapeditForwarding *step = g_ptr_array_index(steps, i);
+        const MapeditForwarding *next = i + 1 < steps->len ? steps->pdata[i + 1] : NULL;
+
+        if (next == NULL || next->depth <= step->depth)
+            g_strv_builder_add(ends, step->destination);
+    }
+    return g_strv_builder_end(ends);
 }

@@ -16,6 +16,7 @@
 #include "schema/answers.h"
 #include "schema/database.h"
 #include "schema/fold.h"
+#include "schema/forwarding.h"
 #include "schema/migrate.h"
 #include "schema/presets.h"
 #include "schema/query.h"
@@ -28,6 +29,7 @@ typedef struct {
     sqlite3_stmt *begin;
     sqlite3_stmt *end;
     MailboxQuery *query;
+    sqlite3_stmt *destinations; /* NULL until needed */
     Answers *answers;
     dev_t dev;
     ino_t ino;
@@ -75,6 +77,7 @@ connection_close(Connection *connection)
         return;
     answers_free(connection->answers);
     query_free(connection->query);
+    database_finalize(connection->destinations);
     database_finalize(connection->begin);
     database_finalize(connection->end);
     database_close(connection->db);
@@ -275,6 +278,55 @@ mailmap_lookup(Mailmap *map, const char *address, GError **error)
     return mailbox;
 }
 
+/* ---- forwardings ---------------------------------------------------------- */
+
+static bool
+has_own_query(const Mailmap *map)
+{
+    return map->options.mailbox_query != NULL && *map->options.mailbox_query != '\0';
+}
+
+/* Follows in one transaction, and so in one state of the map. */
+static GPtrArray *
+follow_forwardings(const Mailmap *map, const char *address, GError **error)
+{
+    Connection *connection = map->connection;
+    const char *path = map->options.path;
+    GPtrArray *steps;
+
+    if (connection->destinations == NULL)
+        connection->destinations =
+            database_prepare(connection->db, path, map->preset->destinations, error);
+    if (connection->destinations == NULL)
+        return NULL;
+    if (!run_control(connection->begin)) {
+        (void)database_set_error(connection->db, path, "read", error);
+        return NULL;
+    }
+    steps = forwarding_follow(connection->destinations, path, address,
+                              map->options.recipient_delimiter, error);
+    (void)run_control(connection->end); /* as in ask() */
+    return steps;
+}
+
+char **
+mailmap_destinations(Mailmap *map, const char *address, bool *is_all_out, GError **error)
+{
+    g_autoptr(GPtrArray) steps = NULL;
+
+    if (has_own_query(map)) {
+        steps = g_ptr_array_new();
+    } else {
+        if (!follow_file(map, error))
+            return NULL;
+        steps = follow_forwardings(map, address, error);
+        if (steps == NULL)
+            return NULL;
+    }
+    *is_all_out = steps->len < FORWARDING_STEPS_MAX;
+    return forwarding_ends(steps, address);
+}
+
 /* ---- the other way: what leads to a user ---------------------------------- */
 
 /* The first comparison is the cheap one: it leaves few rows to the exact one. */
@@ -305,12 +357,11 @@ collect(const Mailmap *map, sqlite3_stmt *stmt, GStrvBuilder *aliases, GError **
 char **
 mailmap_aliases(Mailmap *map, const char *user, GError **error)
 {
-    const char *own = map->options.mailbox_query;
     g_autoptr(GStrvBuilder) aliases = g_strv_builder_new();
     g_autoptr(sqlite3_stmt) stmt = NULL;
     g_autofree char *sql = NULL;
 
-    if (own != NULL && *own != '\0')
+    if (has_own_query(map))
         return g_strv_builder_end(aliases);
     if (!follow_file(map, error))
         return NULL;

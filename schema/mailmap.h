@@ -97,6 +97,12 @@ Mailbox *mailmap_lookup(Mailmap *map, const char *address, GError **error);
 enum { MAILMAP_ALIASES_MAX = 32 };
 char **mailmap_aliases(Mailmap *map, const char *user, GError **error);
 
+/* Where mail to address ends, as Postfix follows forwardings: address itself when nothing forwards
+ * it, or when mailbox_query is the administrator's own. An end may be elsewhere, or no address at
+ * all (a local account). NULL-terminated, free with g_strfreev(). *is_all_out is false when there
+ * are more than were followed. Fails as mailmap_lookup(). */
+char **mailmap_destinations(Mailmap *map, const char *address, bool *is_all_out, GError **error);
+
 Mailbox *mailbox_copy(const Mailbox *mailbox);
 void mailbox_free(Mailbox *mailbox); /* NULL is fine */
 

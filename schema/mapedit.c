@@ -14,6 +14,7 @@
 #include "schema/fold.h"
 #include "schema/forwarding.h"
 #include "schema/migrate.h"
+#include "schema/presets.h"
 
 #define CREATE_TIMEOUT_MS 5000
 
@@ -404,5 +405,10 @@ GPtrArray *
 mapedit_forwardings(Mapedit *edit, const char *address, const char *recipient_delimiter,
                     GError **error)
 {
-    return forwarding_follow(edit->db, edit->path, address, recipient_delimiter, error);
+    g_autoptr(sqlite3_stmt) find =
+        database_prepare(edit->db, edit->path, preset_find("lodge")->destinations, error);
+
+    if (find == NULL)
+        return NULL;
+    return forwarding_follow(find, edit->path, address, recipient_delimiter, error);
 }

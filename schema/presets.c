@@ -22,6 +22,10 @@ static const Preset presets[] = {
                  " FROM users AS u JOIN domains AS d ON d.domain = u.domain"
                  " WHERE u.email = :address",
         .forwardings = "SELECT source, destination FROM forwardings",
+        .destinations =
+            "SELECT f.destination FROM forwardings AS f JOIN domains AS d ON d.domain = f.domain"
+            " WHERE f.source = ?1 AND d.active = 1"
+            " UNION ALL SELECT NULL FROM users WHERE email = ?1 LIMIT 1",
     },
     {
         /* A row that exists is live; the mailbox is <root>/example.org/user/, which the
@@ -32,6 +36,8 @@ static const Preset presets[] = {
                  " length(email) - length(:domain) - 1), '%', '%%') AS home, '.' AS maildir"
                  " FROM users WHERE email = :address COLLATE NOCASE AND :local <> ''",
         .forwardings = "SELECT source, destination FROM forwardings",
+        .destinations = "SELECT destination FROM forwardings WHERE source = ?1 COLLATE NOCASE"
+                        " UNION ALL SELECT NULL FROM users WHERE email = ?1 COLLATE NOCASE LIMIT 1",
     },
     {
         /* Column maildir is the Maildir itself, below the root. A quota of 0 or
@@ -51,6 +57,13 @@ static const Preset presets[] = {
             " JOIN domain AS d ON d.domain = m.domain"
             " WHERE a.alias_domain = :domain COLLATE NOCASE",
         .forwardings = "SELECT address, goto FROM alias WHERE active = 1",
+        .destinations =
+            "SELECT goto FROM alias WHERE address = ?1 COLLATE NOCASE AND active = 1"
+            " UNION ALL SELECT a.goto FROM alias_domain AS d"
+            " JOIN alias AS a ON a.address = substr(?1, 1, instr(?1, '@')) || d.target_domain"
+            " COLLATE NOCASE WHERE d.alias_domain = substr(?1, instr(?1, '@') + 1) COLLATE NOCASE"
+            " AND d.active = 1 AND a.active = 1"
+            " UNION ALL SELECT NULL FROM mailbox WHERE username = ?1 COLLATE NOCASE LIMIT 1",
     },
     {
         /* Quota in megabytes. enabledeliver is the switch for all delivery,
@@ -78,6 +91,16 @@ static const Preset presets[] = {
                  " JOIN domain AS d ON d.domain = m.domain"
                  " WHERE a.alias_domain = :domain COLLATE NOCASE",
         .forwardings = "SELECT address, forwarding FROM forwardings WHERE active = 1",
+        /* A row a destination; a catch-all has the bare domain for its address. */
+        .destinations =
+            "SELECT group_concat(forwarding) FROM forwardings"
+            " WHERE address = ltrim(?1, '@') COLLATE NOCASE AND active = 1 GROUP BY lower(address)"
+            " UNION ALL SELECT group_concat(f.forwarding) FROM alias_domain AS d"
+            " JOIN forwardings AS f ON f.address = ltrim(substr(?1, 1, instr(?1, '@')) ||"
+            " d.target_domain, '@') COLLATE NOCASE"
+            " WHERE d.alias_domain = substr(?1, instr(?1, '@') + 1) COLLATE NOCASE"
+            " AND d.active = 1 AND f.active = 1 GROUP BY lower(f.address)"
+            " UNION ALL SELECT NULL FROM mailbox WHERE username = ?1 COLLATE NOCASE LIMIT 1",
     },
 };
 

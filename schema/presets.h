@@ -10,6 +10,9 @@ typedef struct {
     const char *query;
     /* All that is forwarded: source, and destinations divided by commas. */
     const char *forwardings;
+    /* Where one key, ?1 ("ana@example.org", "@example.org"), is forwarded: one row at most, with
+     * destinations divided by commas, or NULL for a user that nothing forwards. */
+    const char *destinations;
 } Preset;
 
 /* NULL when there is none of that name. */

@@ -42,9 +42,9 @@ struct MailboxQuery {
 /* Functions that look at their arguments alone. Of one that is not here we suppose
  * that its result may change without the map, as that of date('now') does. */
 static const char *const pure_functions[] = {
-    "abs",    "coalesce",  "count", "glob", "ifnull", "iif",    "instr",   "length",
-    "like",   "lower",     "ltrim", "max",  "min",    "nullif", "replace", "rtrim",
-    "substr", "substring", "sum",   "trim", "upper",  NULL,
+    "abs",    "coalesce", "count",     "glob",  "group_concat", "ifnull", "iif",    "instr",
+    "length", "like",     "lower",     "ltrim", "max",          "min",    "nullif", "replace",
+    "rtrim",  "substr",   "substring", "sum",   "trim",         "upper",  NULL,
 };
 
 __attribute__((format(printf, 2, 3))) static bool

@@ -119,6 +119,42 @@ fan_of_loops_ends_after_a_hundred_steps(void **state)
     assert_int_equal(steps->len, 100);
 }
 
+/* What the delivery side sees of the same. */
+static void
+delivery_side_gets_the_ends(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+    bool is_all = false;
+
+    fixture_map(fixture, rows_sql);
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_auto(GStrv) ends = mailmap_destinations(map, "chain+x@example.org", &is_all, NULL);
+    assert_non_null(ends);
+    g_autofree char *text = g_strjoinv(" ", ends);
+    assert_string_equal(text, "ana+x@example.org ana+x@example.org x+x@elsewhere.example");
+    assert_true(is_all);
+}
+
+static void
+delivery_side_knows_that_a_long_list_was_cut(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+    g_autoptr(GString) sql = g_string_new("INSERT INTO domains (domain) VALUES ('a.example');"
+                                          "INSERT INTO forwardings VALUES ('all@a.example', '");
+    bool is_all = true;
+
+    for (int i = 0; i < 100; i++)
+        g_string_append_printf(sql, "%su%d@a.example", i > 0 ? "," : "", i);
+    g_string_append(sql, "');");
+    fixture_map(fixture, sql->str);
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_auto(GStrv) ends = mailmap_destinations(map, "all@a.example", &is_all, NULL);
+    assert_non_null(ends);
+    assert_false(is_all);
+}
+
 static void
 what_is_no_address_is_an_error(void **state)
 {
@@ -136,13 +172,20 @@ locked_map_is_unavailable(void **state)
 {
     const Fixture *fixture = *state;
     g_autoptr(GError) error = NULL;
+    MailmapOptions options = fixture_options(fixture);
     sqlite3 *other = NULL;
+    bool is_all;
 
     fixture_map(fixture, rows_sql);
+    options.busy_timeout_ms = 20;
+    g_autoptr(Mailmap) map = fixture_open(&options);
     g_autoptr(Mapedit) edit = mapedit_open(fixture->path, 20, NULL);
     assert_int_equal(sqlite3_open(fixture->path, &other), SQLITE_OK);
     assert_int_equal(sqlite3_exec(other, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
     assert_null(mapedit_forwardings(edit, "info@example.org", "+", &error));
+    assert_map_error(error, MAILMAP_ERROR_UNAVAILABLE);
+    g_clear_error(&error);
+    assert_null(mailmap_destinations(map, "info@example.org", &is_all, &error));
     assert_map_error(error, MAILMAP_ERROR_UNAVAILABLE);
     sqlite3_close(other);
 }
@@ -152,6 +195,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(fan_of_loops_ends_after_a_hundred_steps),
+        FIXTURE_TEST(delivery_side_gets_the_ends),
+        FIXTURE_TEST(delivery_side_knows_that_a_long_list_was_cut),
         FIXTURE_TEST(what_is_no_address_is_an_error),
         FIXTURE_TEST(locked_map_is_unavailable),
     };

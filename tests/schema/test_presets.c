@@ -152,6 +152,115 @@ check_row(void **state)
     fixture_tear_down((void **)&fixture);
 }
 
+/* What is forwarded where, in the tables of each schema. */
+static const char tutorial_forwardings[] =
+    "CREATE TABLE forwardings (source VARCHAR(80) PRIMARY KEY, destination TEXT NOT NULL);"
+    "INSERT INTO forwardings VALUES ('Info@example.org', 'ana@example.org, x@elsewhere.example'),"
+    " ('@example.org', 'ana@example.org');";
+
+static const char postfixadmin_forwardings[] =
+    "CREATE TABLE alias (address VARCHAR(255) PRIMARY KEY, goto TEXT, active TINYINT(1));"
+    "INSERT INTO alias VALUES ('ana@example.org', 'ana@example.org', 1),"
+    " ('info@example.org', 'ana@example.org,none@example.org', 1),"
+    " ('all@example.org', 'info@example.org', 1), ('off@example.org', 'ana@example.org', 0),"
+    " ('@example.org', 'none@example.org', 1);";
+
+static const char iredmail_forwardings[] =
+    "CREATE TABLE forwardings (id INTEGER PRIMARY KEY, address VARCHAR(255),"
+    " forwarding VARCHAR(255), active TINYINT(1));"
+    "INSERT INTO forwardings (address, forwarding, active) VALUES"
+    " ('ana@example.org', 'ana@example.org', 1), ('info@example.org', 'ana@example.org', 1),"
+    " ('info@example.org', 'other@example.org', 1), ('info@example.org', 'gone@example.org', 0),"
+    " ('example.org', 'other@example.org', 1);";
+
+typedef struct {
+    const char *behaviour;
+    const char *preset;
+    const char *sql;
+    const char *forwardings;
+    const char *address;
+    const char *ends;
+} Destination;
+
+#define LEADS(behaviour, preset, address, ends)                               \
+    {                                                                         \
+        behaviour, #preset, preset##_sql, preset##_forwardings, address, ends \
+    }
+
+static const Destination destinations[] = {
+    LEADS("tutorial_list_is_taken_apart", tutorial, "info@example.org",
+          "ana@example.org x@elsewhere.example"),
+    LEADS("tutorial_user_ends_the_search_in_any_case", tutorial, "bob+x@example.org",
+          "bob+x@example.org"),
+    LEADS("tutorial_catch_all_takes_the_rest", tutorial, "who@example.org", "ana@example.org"),
+    LEADS("postfixadmin_alias_to_itself_is_an_end", postfixadmin, "ana@example.org",
+          "ana@example.org"),
+    LEADS("postfixadmin_alias_of_an_alias", postfixadmin, "all@example.org",
+          "ana@example.org none@example.org"),
+    LEADS("postfixadmin_inactive_alias_is_none", postfixadmin, "off@example.org",
+          "none@example.org"),
+    LEADS("postfixadmin_mailbox_without_alias_is_no_matter_for_the_catch_all", postfixadmin,
+          "minus@example.org", "minus@example.org"),
+    LEADS("postfixadmin_alias_in_an_alias_domain", postfixadmin, "info@alias.example",
+          "ana@example.org none@example.org"),
+    LEADS("postfixadmin_inactive_alias_domain_forwards_nothing", postfixadmin,
+          "info@off-alias.example", "info@off-alias.example"),
+    LEADS("iredmail_rows_are_gathered", iredmail, "info@example.org",
+          "ana@example.org other@example.org"),
+    LEADS("iredmail_catch_all_is_the_bare_domain", iredmail, "who@example.org",
+          "other@example.org"),
+    LEADS("iredmail_forwarding_in_an_alias_domain", iredmail, "info@alias.example",
+          "ana@example.org other@example.org"),
+    LEADS("iredmail_mailbox_without_forwarding_is_no_matter_for_the_catch_all", iredmail,
+          "nolmtp@example.org", "nolmtp@example.org"),
+};
+
+static void
+check_destination(void **state)
+{
+    const Destination *row = *state;
+    g_autoptr(GError) error = NULL;
+    Fixture *fixture = NULL;
+
+    fixture_set_up((void **)&fixture);
+    fixture_sql(fixture->path, row->sql);
+    fixture_sql(fixture->path, row->forwardings);
+    {
+        MailmapOptions options = fixture_options(fixture);
+        bool is_all = false;
+
+        options.preset = row->preset;
+        g_autoptr(Mailmap) map = fixture_open(&options);
+        g_auto(GStrv) ends = mailmap_destinations(map, row->address, &is_all, &error);
+        if (ends == NULL)
+            fail_msg("%s", error->message);
+        g_autofree char *text = g_strjoinv(" ", ends);
+
+        assert_string_equal(text, row->ends);
+        assert_true(is_all);
+    }
+    fixture_tear_down((void **)&fixture);
+}
+
+static void
+own_query_forwards_nothing(void **state)
+{
+    const Fixture *fixture = *state;
+    MailmapOptions options = fixture_options(fixture);
+    bool is_all = false;
+
+    fixture_sql(fixture->path, tutorial_sql);
+    options.mailbox_query = "SELECT email AS user, 1 AS active, NULL AS home FROM users"
+                            " WHERE email = :address";
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_auto(GStrv) ends = mailmap_destinations(map, "info@example.org", &is_all, NULL);
+
+    assert_non_null(ends);
+    assert_string_equal(ends[0], "info@example.org");
+    assert_null(ends[1]);
+    assert_true(is_all);
+}
+
 /* Queries that are refused when the map is opened, and a word of the reason. */
 typedef struct {
     const char *behaviour;
@@ -376,6 +485,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(own_query_gets_address_local_part_and_domain),
+        FIXTURE_TEST(own_query_forwards_nothing),
         FIXTURE_TEST(tutorial_user_has_one_home_though_case_is_kept),
         FIXTURE_TEST(preset_on_the_wrong_schema_names_what_is_missing),
         FIXTURE_TEST(table_that_vanishes_later_is_unavailable_and_not_unknown),
@@ -383,6 +493,7 @@ main(void)
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
     failed += RUN_TABLE(rows, check_row);
+    failed += RUN_TABLE(destinations, check_destination);
     failed += RUN_TABLE(refusals, check_refusal);
     return failed + RUN_TABLE(values, check_value);
 }
