@@ -169,6 +169,17 @@ give_up(Effects *effects, guint index, const char *why, GError **error)
 }
 
 static bool
+hand_over(Effects *effects, const OutgoingMail *mail, GError **error)
+{
+    g_autofree char *remark = NULL;
+    bool sent = submission_send(effects->delivery.config, mail, &remark, error);
+
+    if (remark != NULL)
+        effects_note(effects, "%s", remark);
+    return sent;
+}
+
+static bool
 send_mail(Effects *effects, guint index, unsigned *count, GError **error)
 {
     const SieveAction *action = effects->actions->pdata[index];
@@ -185,7 +196,7 @@ send_mail(Effects *effects, guint index, unsigned *count, GError **error)
         not_done(effects, index, suppressed);
         return true;
     }
-    if (submission_send(effects->delivery.config, mail, &failure)) {
+    if (hand_over(effects, mail, &failure)) {
         (*count)++;
         return true;
     }
@@ -317,7 +328,7 @@ try_mail(Effects *effects, guint index)
     g_autofree char *suppressed = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(OutgoingMail) mail = outgoing_compose(&context, action, &suppressed, &error);
-    bool sent = mail != NULL && submission_send(effects->delivery.config, mail, &error);
+    bool sent = mail != NULL && hand_over(effects, mail, &error);
 
     if (!sent)
         not_done(effects, index,

@@ -31,7 +31,6 @@ outgoing_mail_free(OutgoingMail *mail)
     if (mail->bytes != NULL)
         g_bytes_unref(mail->bytes);
     g_free(mail->ret);
-    g_free(mail->envid);
     g_free(mail->notify);
     g_free(mail);
 }
@@ -590,6 +589,12 @@ compose_notification(const OutgoingContext *context, const SieveAction *action, 
 }
 
 /* ---- public -------------------------------------------------------------- */
+
+bool
+outgoing_wants_reports(const OutgoingMail *mail)
+{
+    return *mail->from != '\0' && (mail->ret != NULL || mail->notify != NULL);
+}
 
 OutgoingMail *
 outgoing_compose(const OutgoingContext *context, const SieveAction *action, char **suppressed_out,

@@ -26,7 +26,6 @@ typedef struct {
     char **to;     /* envelope recipients; one or more */
     GBytes *bytes; /* the whole message, LF line ends */
     char *ret;     /* DSN parameters (RFC 3461); NULL: none */
-    char *envid;
     char *notify;
     bool is_utf8; /* needs SMTPUTF8 */
 } OutgoingMail;
@@ -56,6 +55,9 @@ bool outgoing_is_path_setting(const char *text, bool srs);
 
 /* To the owner of a script that failed: what, where, and what happened to the mail. */
 OutgoingMail *outgoing_notice(const OutgoingContext *context, const char *script, const char *text);
+
+/* Whether the mail has DSN parameters that matter: to the null sender no report is ever sent. */
+bool outgoing_wants_reports(const OutgoingMail *mail);
 
 void outgoing_mail_free(OutgoingMail *mail); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OutgoingMail, outgoing_mail_free)

@@ -1,8 +1,11 @@
 /* lda/sendmail.c - a sendmail program as the way out; see sendmail.h
  *
  * The message is an unlinked file in memory that the program has as its standard input: no
- * pipe to fill, no SIGPIPE. What it prints goes into another, for the error. DSN parameters
- * are left out: "-N" means something else to each of Sendmail, Postfix and Exim.
+ * pipe to fill, no SIGPIPE. What it prints goes into another, for the error.
+ *
+ * "-N" and "-R" carry the DSN parameters (RFC 3461), as Sendmail had them first and Postfix,
+ * OpenSMTPD and Courier have them too; they are given only where a report could come. To Exim "-N"
+ * is "deliver nothing" and "-R" "run the queue": it goes without.
  */
 #include "lda/sendmail.h"
 
@@ -43,13 +46,38 @@ write_all(int fd, GBytes *bytes)
     return lseek(fd, 0, SEEK_SET) == 0;
 }
 
+/* Debian's /usr/sbin/sendmail is a link to exim4. */
+static bool
+is_exim(const char *program)
+{
+    g_autofree char *path = realpath(program, NULL);
+    const char *name = path == NULL ? program : strrchr(path, '/') + 1;
+
+    return g_str_has_prefix(name, "exim");
+}
+
+static void
+add_option(GPtrArray *arguments, const char *option, const char *value)
+{
+    if (value == NULL)
+        return;
+    g_ptr_array_add(arguments, g_strdup(option));
+    g_ptr_array_add(arguments, g_ascii_strdown(value, -1));
+}
+
 static char **
-make_arguments(const char *program, const OutgoingMail *mail)
+make_arguments(const char *program, const OutgoingMail *mail, char **remark_out)
 {
     GPtrArray *arguments = g_ptr_array_new();
 
     g_ptr_array_add(arguments, g_strdup(program));
     g_ptr_array_add(arguments, g_strdup("-i"));
+    if (outgoing_wants_reports(mail) && is_exim(program)) {
+        *remark_out = g_strdup_printf("'%s' is Exim: NOTIFY and RET are left out", program);
+    } else if (outgoing_wants_reports(mail)) {
+        add_option(arguments, "-N", mail->notify);
+        add_option(arguments, "-R", mail->ret);
+    }
     g_ptr_array_add(arguments, g_strdup("-f"));
     g_ptr_array_add(arguments, g_strdup(*mail->from == '\0' ? "<>" : mail->from));
     g_ptr_array_add(arguments, g_strdup("--"));
@@ -117,10 +145,10 @@ judge(int status, int errors_fd, GError **error)
 }
 
 bool
-sendmail_run(const LdaConfig *config, const OutgoingMail *mail, GError **error)
+sendmail_run(const LdaConfig *config, const OutgoingMail *mail, char **remark_out, GError **error)
 {
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    g_auto(GStrv) arguments = make_arguments(config->submission.sendmail, mail);
+    g_auto(GStrv) arguments = make_arguments(config->submission.sendmail, mail, remark_out);
     lodge_autofd message_fd = memfd_create("message", MFD_CLOEXEC);
     lodge_autofd errors_fd = memfd_create("errors", MFD_CLOEXEC);
     g_autoptr(GError) cause = NULL;

@@ -1,6 +1,6 @@
 /* lda/sendmail.h - hands a message to a sendmail program
  *
- *   PROGRAM -i -f SENDER -- RECIPIENT...   < message
+ *   PROGRAM -i [-N NOTIFY] [-R RET] -f SENDER -- RECIPIENT...   < message
  *
  * Run without a shell, with an empty environment but for PATH, and a time limit.
  */
@@ -11,7 +11,8 @@
 #include "lda/config.h"
 #include "lda/outgoing.h"
 
-/* Runs [submission] sendmail. Fails with SUBMISSION_ERROR. */
-bool sendmail_run(const LdaConfig *config, const OutgoingMail *mail, GError **error);
+/* Runs [submission] sendmail. Fails with SUBMISSION_ERROR. *remark_out as submission_send(). */
+bool sendmail_run(const LdaConfig *config, const OutgoingMail *mail, char **remark_out,
+                  GError **error);
 
 #endif

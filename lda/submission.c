@@ -178,18 +178,6 @@ check_envelope(const OutgoingMail *mail, GError **error)
            fail(error, SUBMISSION_ERROR_REFUSED, "the envelope has no good address in it");
 }
 
-/* RFC 3461 section 4: xtext. */
-static void
-append_xtext(GString *out, const char *text)
-{
-    for (const char *p = text; *p != '\0'; p++) {
-        if (g_ascii_isgraph(*p) && *p != '+' && *p != '=')
-            g_string_append_c(out, *p);
-        else
-            g_string_append_printf(out, "+%02X", (uint8_t)*p);
-    }
-}
-
 static bool
 has_8bit(GBytes *bytes)
 {
@@ -220,10 +208,6 @@ send_mail_from(Dialogue *dialogue, const OutgoingMail *mail, GError **error)
         g_string_append(line, " SMTPUTF8");
     if (dialogue->dsn && mail->ret != NULL)
         g_string_append_printf(line, " RET=%s", mail->ret);
-    if (dialogue->dsn && mail->envid != NULL) {
-        g_string_append(line, " ENVID=");
-        append_xtext(line, mail->envid);
-    }
     return command(dialogue, line->str, 2, "MAIL", error);
 }
 
@@ -304,7 +288,7 @@ converse(Dialogue *dialogue, const char *hostname, const OutgoingMail *mail, GEr
 }
 
 static bool
-send_by_smtp(const LdaConfig *config, const OutgoingMail *mail, GError **error)
+send_by_smtp(const LdaConfig *config, const OutgoingMail *mail, char **remark_out, GError **error)
 {
     Dialogue dialogue = {0};
     const char *hostname =
@@ -320,14 +304,18 @@ send_by_smtp(const LdaConfig *config, const OutgoingMail *mail, GError **error)
         (void)smtp_transport_send(dialogue.transport, "QUIT\r\n", 6, NULL);
     smtp_transport_close(dialogue.transport);
     g_string_free(dialogue.input, TRUE);
+    if (done && !dialogue.dsn && outgoing_wants_reports(mail))
+        *remark_out = g_strdup("the MTA does not offer DSN: NOTIFY and RET are left out");
     return done;
 }
 
 bool
-submission_send(const LdaConfig *config, const OutgoingMail *mail, GError **error)
+submission_send(const LdaConfig *config, const OutgoingMail *mail, char **remark_out,
+                GError **error)
 {
+    *remark_out = NULL;
     if (!check_envelope(mail, error))
         return false;
-    return *config->submission.sendmail != '\0' ? sendmail_run(config, mail, error)
-                                                : send_by_smtp(config, mail, error);
+    return *config->submission.sendmail != '\0' ? sendmail_run(config, mail, remark_out, error)
+                                                : send_by_smtp(config, mail, remark_out, error);
 }

@@ -18,6 +18,9 @@ typedef enum {
     SUBMISSION_ERROR_LATER,   /* anything else: not reachable, 4xx, time-out */
 } SubmissionError;
 
-bool submission_send(const LdaConfig *config, const OutgoingMail *mail, GError **error);
+/* *remark_out: what the mail asked for and went without, as the way out does not know it (RFC 6009
+ * section 6: no error); NULL: nothing. */
+bool submission_send(const LdaConfig *config, const OutgoingMail *mail, char **remark_out,
+                     GError **error);
 
 #endif

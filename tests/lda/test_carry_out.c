@@ -396,6 +396,20 @@ same_octets_once_more_without_an_mta_are_another_message(void **state)
 }
 
 static void
+log_says_what_the_way_out_does_not_carry(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *sendmail = below(fixture, "sendmail"), *exim = below(fixture, "exim4");
+
+    assert_int_equal(rename(sendmail, exim), 0);
+    assert_int_equal(symlink("exim4", sendmail), 0);
+    write_script(fixture,
+                 "require \"redirect-dsn\"; redirect :notify \"DELAY\" \"eva@example.net\";");
+    assert_text(deliver(fixture), "2.0.0", "redirected to 1 address");
+    assert_true(log_has(fixture, "is Exim: NOTIFY and RET are left out"));
+}
+
+static void
 redirect_refused_for_ever_is_kept(void **state)
 {
     Fixture *fixture = *state;
@@ -683,6 +697,7 @@ main(void)
         TEST(retry_does_not_send_again_what_was_sent),
         TEST(message_of_an_mta_that_was_delivered_is_not_sent_again),
         TEST(same_octets_once_more_without_an_mta_are_another_message),
+        TEST(log_says_what_the_way_out_does_not_carry),
         TEST(redirect_refused_for_ever_is_kept),
         TEST(vacation_answers_once_in_its_time),
         TEST(reply_that_cannot_be_sent_does_not_stop_mail_and_is_tried_at_the_next),

@@ -18,6 +18,7 @@ typedef struct {
     LdaConfig *config;
     OutgoingMail mail;
     char *to[4];
+    char *remark;
 } Fixture;
 
 static int
@@ -42,6 +43,7 @@ tear_down(void **state)
 
     config_free(fixture->config);
     g_bytes_unref(fixture->mail.bytes);
+    g_free(fixture->remark);
     g_free(fixture);
     return 0;
 }
@@ -60,6 +62,13 @@ set_message(Fixture *fixture, const char *text)
     fixture->mail.bytes = g_bytes_new(text, strlen(text));
 }
 
+static bool
+submit(Fixture *fixture, GError **error)
+{
+    g_free(fixture->remark);
+    return submission_send(fixture->config, &fixture->mail, &fixture->remark, error);
+}
+
 /* Sends to server; what the client said is in *said_out. */
 static bool
 send_to(Fixture *fixture, SmtpServer *server, char **said_out, GError **error)
@@ -70,7 +79,7 @@ send_to(Fixture *fixture, SmtpServer *server, char **said_out, GError **error)
     smtp_start(server);
     url = g_strdup_printf("smtp://127.0.0.1:%u", server->port);
     set(&fixture->config->submission.url, url);
-    sent = submission_send(fixture->config, &fixture->mail, error);
+    sent = submit(fixture, error);
     *said_out = smtp_stop(server);
     return sent;
 }
@@ -108,7 +117,7 @@ library_that_could_not_be_loaded_is_tried_again(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none.rlim_max = limit.rlim_max;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    bool sent = submission_send(fixture->config, &fixture->mail, &error);
+    bool sent = submit(fixture, &error);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_false(sent);
     assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
@@ -142,15 +151,16 @@ dsn_parameters_go_to_who_knows_them(void **state)
     Fixture *fixture = *state;
 
     fixture->mail.ret = (char *)"HDRS";
-    fixture->mail.envid = (char *)"a+b c";
     fixture->mail.notify = (char *)"NEVER";
     expect_dialogue(fixture, "DSN SIZE",
-                    "MAIL FROM:<ana@example.com> SIZE=18 RET=HDRS ENVID=a+2Bb+20c\r\n"
+                    "MAIL FROM:<ana@example.com> SIZE=18 RET=HDRS\r\n"
                     "RCPT TO:<bob@example.org> NOTIFY=NEVER\r\nDATA\r\n"
                     "Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n");
+    assert_null(fixture->remark);
     expect_dialogue(fixture, "X",
                     "MAIL FROM:<ana@example.com>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
                     "Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n");
+    assert_non_null(strstr(fixture->remark, "does not offer DSN"));
 }
 
 static void
@@ -226,7 +236,7 @@ address_cannot_add_a_command(void **state)
         g_autoptr(GError) error = NULL;
 
         fixture->to[0] = (char *)bad[i];
-        assert_false(submission_send(fixture->config, &fixture->mail, &error));
+        assert_false(submit(fixture, &error));
         assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_REFUSED));
     }
 }
@@ -324,7 +334,7 @@ nobody_listens(void **state)
     g_autoptr(GError) error = NULL;
 
     set(&fixture->config->submission.url, "smtp://127.0.0.1:1");
-    assert_false(submission_send(fixture->config, &fixture->mail, &error));
+    assert_false(submit(fixture, &error));
     assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
 }
 
@@ -338,7 +348,7 @@ other_protocols_are_not_spoken(void **state)
         g_autoptr(GError) error = NULL;
 
         set(&fixture->config->submission.url, urls[i]);
-        assert_false(submission_send(fixture->config, &fixture->mail, &error));
+        assert_false(submit(fixture, &error));
         assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
     }
 }
@@ -419,7 +429,7 @@ missing_password_is_a_reason_to_try_again(void **state)
 
     set(&fixture->config->submission.user, "lodge");
     set(&fixture->config->submission.password_file, "/nonexistent/password");
-    assert_false(submission_send(fixture->config, &fixture->mail, &error));
+    assert_false(submit(fixture, &error));
     assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
     assert_non_null(strstr(error->message, "password"));
 }
@@ -433,7 +443,7 @@ run_program(Fixture *fixture, const char *script, GError **error)
     bool sent;
 
     set(&fixture->config->submission.sendmail, path);
-    sent = submission_send(fixture->config, &fixture->mail, error);
+    sent = submit(fixture, error);
     (void)unlink(path);
     return sent;
 }
@@ -452,6 +462,44 @@ program_gets_addresses_as_arguments_and_the_message_as_input(void **state)
     assert_string_equal(text, "-i\n-f\nana@example.com\n--\n-oX$(id)@example.org\nc@d\n"
                               "Subject: x\n\nhello\n");
     (void)unlink(out);
+}
+
+static void
+program_gets_dsn_parameters_as_options(void **state)
+{
+    Fixture *fixture = *state;
+
+    fixture->mail.ret = (char *)"HDRS";
+    fixture->mail.notify = (char *)"SUCCESS,DELAY";
+    assert_true(run_program(fixture,
+                            "#!/bin/sh\ntest \"$*\" = \"-i -N success,delay -R hdrs -f "
+                            "ana@example.com -- bob@example.org\"\n",
+                            NULL));
+    assert_null(fixture->remark);
+    fixture->mail.ret = NULL;
+    fixture->mail.notify = (char *)"NEVER";
+    fixture->mail.from = (char *)""; /* no report could come */
+    assert_true(
+        run_program(fixture, "#!/bin/sh\ntest \"$*\" = \"-i -f <> -- bob@example.org\"\n", NULL));
+}
+
+/* Its "-N" delivers nothing. */
+static void
+exim_gets_no_dsn_parameters_and_it_is_said(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *dir = g_dir_make_tmp("lodge-submission-XXXXXX", NULL);
+    g_autofree char *exim = g_build_filename(dir, "exim4", NULL);
+    g_autofree char *link = g_build_filename(dir, "sendmail", NULL);
+
+    assert_true(g_file_set_contents(exim, "#!/bin/sh\ntest \"$1 $2\" = \"-i -f\"\n", -1, NULL));
+    assert_int_equal(chmod(exim, 0700), 0);
+    assert_int_equal(symlink("exim4", link), 0);
+    set(&fixture->config->submission.sendmail, link);
+    fixture->mail.notify = (char *)"SUCCESS";
+    assert_true(submit(fixture, NULL));
+    assert_non_null(strstr(fixture->remark, "is Exim"));
+    assert_int_equal(unlink(link) + unlink(exim) + rmdir(dir), 0);
 }
 
 static void
@@ -507,7 +555,7 @@ program_that_is_killed_or_missing_is_tried_again(void **state)
     assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
     g_clear_error(&error);
     set(&fixture->config->submission.sendmail, "/nonexistent/sendmail");
-    assert_false(submission_send(fixture->config, &fixture->mail, &error));
+    assert_false(submit(fixture, &error));
     assert_true(g_error_matches(error, SUBMISSION_ERROR, SUBMISSION_ERROR_LATER));
 }
 
@@ -547,6 +595,8 @@ main(void)
         TEST(refused_login_is_a_reason_to_try_again),
         TEST(missing_password_is_a_reason_to_try_again),
         TEST(program_gets_addresses_as_arguments_and_the_message_as_input),
+        TEST(program_gets_dsn_parameters_as_options),
+        TEST(exim_gets_no_dsn_parameters_and_it_is_said),
         TEST(null_sender_of_a_program_is_in_brackets),
         TEST(program_that_reads_nothing_is_no_trouble),
         TEST(exit_status_tells_never_from_later),
