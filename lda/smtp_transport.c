@@ -135,7 +135,8 @@ set_tls(SmtpTransport *transport, const LdaConfig *config)
     const Library *curl = transport->curl;
     /* "try" is better than clear text, not a proof of who is there: a certificate it cannot check
      * must not stop mail that it would have sent without any. smtps:// always checks. */
-    bool verify = config->submission.tls != SUBMISSION_TLS_TRY;
+    bool verify = config->submission.tls != SUBMISSION_TLS_TRY ||
+                  g_ascii_strncasecmp(config->submission.url, "smtps:", 6) == 0;
 
     curl->easy_setopt(transport->handle, CURLOPT_USE_SSL, levels[config->submission.tls]);
     curl->easy_setopt(transport->handle, CURLOPT_SSL_VERIFYPEER, (long)verify);
@@ -197,7 +198,11 @@ smtp_transport_open(const LdaConfig *config, const char *hostname, GError **erro
         code = curl->easy_getinfo(transport->handle, CURLINFO_ACTIVESOCKET, &transport->socket);
     curl->easy_setopt(transport->handle, CURLOPT_ERRORBUFFER, NULL);
     if (code != CURLE_OK) {
-        g_autofree char *what = g_strdup_printf("connect to %s", config->submission.url);
+        g_autofree char *what =
+            code == CURLE_LOGIN_DENIED
+                ? g_strdup_printf("log in as '%s' at %s", config->submission.user,
+                                  config->submission.url)
+                : g_strdup_printf("connect to %s", config->submission.url);
 
         (void)fail(error, what, *reason == '\0' ? curl->easy_strerror(code) : reason);
         smtp_transport_close(transport);

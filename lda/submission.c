@@ -6,9 +6,9 @@
  *
  * libcurl's own transfer knows nothing of DSN parameters (RFC 3461) and does not tell which
  * reply it got, so it is only asked for the connection; what follows is a dialogue of
- * six commands. A 5xx to any of them but EHLO and QUIT is a refusal, anything else a reason to
- * try again. If the reply to the final dot is lost, the message may have been taken: trying
- * again may then send it twice, which is better than not at all.
+ * six commands. A 5xx to any of them but EHLO and QUIT is a refusal, unless it is about the login,
+ * anything else a reason to try again. If the reply to the final dot is lost, the message may have
+ * been taken: trying again may then send it twice, which is better than not at all.
  */
 #include "lda/submission.h"
 
@@ -92,6 +92,14 @@ read_reply(Dialogue *dialogue, unsigned *code_out, char **text_out, GError **err
     }
 }
 
+/* RFC 4954 section 6: 530, 534, 535, 538 find fault with the login. That is the administrator's to
+ * mend, no reason to give up the mail. */
+static bool
+is_refusal(unsigned code)
+{
+    return code / 100 == 5 && code / 10 != 53;
+}
+
 /* Reads a reply that must be of the class (2 or 3) to what. */
 static bool
 expect_reply(Dialogue *dialogue, unsigned class, const char *what, GError **error)
@@ -104,7 +112,7 @@ expect_reply(Dialogue *dialogue, unsigned class, const char *what, GError **erro
     if (code / 100 == class)
         return true;
     g_strdelimit(text, "\n", ' ');
-    return fail(error, code / 100 == 5 ? SUBMISSION_ERROR_REFUSED : SUBMISSION_ERROR_LATER,
+    return fail(error, is_refusal(code) ? SUBMISSION_ERROR_REFUSED : SUBMISSION_ERROR_LATER,
                 "the MTA answered %s with: %s", what, text);
 }
 

@@ -15,6 +15,11 @@ class _Session(socketserver.StreamRequestHandler):
         self.encrypted = self.logged_in = False
         self.server.count_session(1)
 
+    def encrypt(self):
+        self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+        self.encrypted = True
+
     def finish(self):
         super().finish()
         self.server.count_session(-1)
@@ -24,6 +29,8 @@ class _Session(socketserver.StreamRequestHandler):
 
     def handle(self):
         try:
+            if self.server.encrypted:
+                self.encrypt()
             self.say("220 sink ESMTP")
             while self.step(self.rfile.readline()):
                 pass
@@ -37,6 +44,9 @@ class _Session(socketserver.StreamRequestHandler):
             self.say("500 what?")
         return bool(line) and (answer is None or answer(line.rstrip(b"\r\n")) is not False)
 
+    def how(self):
+        return "encrypted" if self.encrypted else "in clear"
+
     def on_ehlo(self, _):
         offers = ["sink", "8BITMIME", "DSN"]
         if self.server.tls is not None and not self.encrypted:
@@ -47,13 +57,11 @@ class _Session(socketserver.StreamRequestHandler):
 
     def on_starttls(self, _):
         self.say("220 go on")
-        self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
-        self.encrypted = True
+        self.encrypt()
 
     def on_auth(self, line):
         _, user, password = base64.b64decode(line.split(b" ")[2]).decode().split("\0")
-        self.server.note("login", f"{user} {'encrypted' if self.encrypted else 'in clear'}")
+        self.server.note("login", f"{user} {self.how()}")
         self.logged_in = (user, password) == self.server.login
         self.say("235 2.7.0 welcome" if self.logged_in else "535 5.7.8 wrong user or password")
 
@@ -61,7 +69,7 @@ class _Session(socketserver.StreamRequestHandler):
         if self.server.login is not None and not self.logged_in:
             self.say("530 5.7.0 log in first")
             return
-        self.server.note("mail", line.decode("utf-8", "replace"))
+        self.server.note("mail", f"{line.decode('utf-8', 'replace')} {self.how()}")
         self.say("250 2.1.0 ok")
 
     def on_rcpt(self, line):
@@ -91,9 +99,10 @@ class Sink(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, certificate=None, key=None, login=None):
+    def __init__(self, certificate=None, key=None, login=None, encrypted=False):
+        """encrypted: from the first octet."""
         super().__init__(("127.0.0.1", 0), _Session)
-        self.login, self.tls = login, None
+        self.login, self.tls, self.encrypted = login, None, encrypted
         if certificate is not None:
             self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls.load_cert_chain(certificate, key)
