@@ -340,7 +340,7 @@ ctl_map_show(CtlContext *ctl, int argc, char **argv)
     for (size_t i = 0; !ctl->json && i < count; i++) {
         g_autofree char *text = cell_text(&columns[i], row[i]);
 
-        g_string_append_printf(out, "%-15s %s\n", columns[i].name, text);
+        g_string_append_printf(out, "%-19s %s\n", columns[i].name, text);
     }
     return ctl_print(ctl, g_strchomp(out->str));
 }

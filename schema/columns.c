@@ -14,12 +14,21 @@
         {"uid", MAPEDIT_NUMBER, "numeric user id that owns the mail"},                          \
         {"gid", MAPEDIT_NUMBER, "numeric group id that owns the mail"},
 
+#define OVER_COLUMNS                                                                       \
+    {"max_message_bytes", MAPEDIT_SIZE, "largest message that is stored; 0 for no limit"}, \
+    {                                                                                      \
+        "quota_over", MAPEDIT_TEXT, "what does not fit meets with reject, defer or ramp"   \
+    }
+
 static const MapeditColumn domain_columns[] = {
     {"domain", MAPEDIT_TEXT, "domain name"},
     {"active", MAPEDIT_YES_NO, "whether mail for the domain is accepted"},
     {"max_users", MAPEDIT_NUMBER, "how many users the domain may have"},
-    PATH_COLUMNS{"quota_bytes", MAPEDIT_SIZE, "limit of each mailbox; 0 for none"},
-    {"quota_messages", MAPEDIT_NUMBER, "limit of messages in each mailbox; 0 for none"},
+    PATH_COLUMNS{"quota_bytes", MAPEDIT_SIZE, "limit of all mailboxes together; 0 for none"},
+    {"quota_messages", MAPEDIT_NUMBER, "limit of messages in all of them; 0 for none"},
+    {"user_quota_bytes", MAPEDIT_SIZE, "limit of each mailbox; 0 for none"},
+    {"user_quota_messages", MAPEDIT_NUMBER, "limit of messages in each mailbox; 0 for none"},
+    OVER_COLUMNS,
 };
 
 static const MapeditColumn user_columns[] = {
@@ -28,6 +37,7 @@ static const MapeditColumn user_columns[] = {
     {"active", MAPEDIT_YES_NO, "whether mail for the user is accepted"},
     PATH_COLUMNS{"quota_bytes", MAPEDIT_SIZE, "limit of the mailbox; 0 for none"},
     {"quota_messages", MAPEDIT_NUMBER, "limit of messages in the mailbox; 0 for none"},
+    OVER_COLUMNS,
 };
 
 static const MapeditColumn forwarding_columns[] = {

@@ -215,20 +215,20 @@ add_domain(Import *import, const MysqldumpRow *row, const char *domain, GError *
 {
     const char *transport = import_text(row, "transport");
     const char *mailboxes = import_text(row, "mailboxes");
+    const char *quota = import_text(row, "quota");
+    g_autofree char *bytes = is_positive(quota) ? g_strconcat(quota, "M", NULL) : NULL;
     bool active = true;
 
     if (!read_active(row, "active", &active, error))
         return false;
 
-    const ImportValue values[] = {{"active", active ? "yes" : "no"}, {NULL, NULL}};
+    const ImportValue values[] = {
+        {"active", active ? "yes" : "no"}, {"quota_bytes", bytes}, {NULL, NULL}};
 
     if (!import_add(import, MAPEDIT_DOMAINS, domain, values, error))
         return false;
     if (is_positive(mailboxes))
         import_limit_users(import, row, domain, mailboxes);
-    if (is_positive(import_text(row, "quota")))
-        import_note(import, "domain '%s': its limit for all mailboxes together is left out",
-                    domain);
     return is_ordinary_transport(transport) || add_transport(import, domain, transport, error);
 }
 

@@ -18,8 +18,11 @@
  *   active          required  1 or 0; also t, true, yes, 2 and f, false, no
  *   home, maildir, sieve      text; home is required, NULL AS home takes the default
  *   uid, gid                  whole numbers above 0
- *   quota_bytes               whole numbers, 0 for no limit
- *   quota_messages
+ *   quota_bytes, quota_messages, max_message_bytes
+ *                             of the mailbox; whole numbers, 0 for no limit
+ *   domain_quota_bytes, domain_quota_messages
+ *                             of all mailboxes of the user's domain; likewise
+ *   quota_over                what does not fit is met with: reject, defer or ramp
  *
  * NULL and "" are "not set", and blanks around a value do not count. A column of
  * another name is an error when the map is opened, as it would be a misspelt one.
@@ -62,6 +65,13 @@ typedef enum {
     MAILMAP_MATCH_CATCH_ALL,      /* "@domain" */
 } MailmapMatch;
 
+typedef enum {
+    MAILMAP_OVER_DEFAULT, /* nothing said */
+    MAILMAP_OVER_REJECT,
+    MAILMAP_OVER_DEFER,
+    MAILMAP_OVER_RAMP,
+} MailmapOver;
+
 /* One mailbox as the map describes it. NULL strings and -1 mean that neither
  * the row nor its domain says anything: the configuration's default holds. */
 typedef struct {
@@ -74,8 +84,12 @@ typedef struct {
     char *sieve;   /* path of the active script, as maildir */
     gint64 uid;
     gint64 gid;
-    guint64 quota_bytes;    /* 0: no limit */
-    guint64 quota_messages; /* 0: no limit */
+    gint64 quota_bytes;         /* 0: no limit */
+    gint64 quota_messages;      /* 0: no limit */
+    gint64 max_message_bytes;   /* 0: no limit */
+    guint64 domain_quota_bytes; /* of all mailboxes of the domain of user; 0: no limit */
+    guint64 domain_quota_messages;
+    MailmapOver quota_over;
     MailmapMatch match;
 } Mailbox;
 

@@ -17,8 +17,11 @@ static const Preset presets[] = {
                  " coalesce(u.home, d.home) AS home, coalesce(u.maildir, d.maildir) AS maildir,"
                  " coalesce(u.sieve, d.sieve) AS sieve,"
                  " coalesce(u.uid, d.uid) AS uid, coalesce(u.gid, d.gid) AS gid,"
-                 " coalesce(u.quota_bytes, d.quota_bytes) AS quota_bytes,"
-                 " coalesce(u.quota_messages, d.quota_messages) AS quota_messages"
+                 " coalesce(u.quota_bytes, d.user_quota_bytes) AS quota_bytes,"
+                 " coalesce(u.quota_messages, d.user_quota_messages) AS quota_messages,"
+                 " coalesce(u.max_message_bytes, d.max_message_bytes) AS max_message_bytes,"
+                 " coalesce(u.quota_over, d.quota_over) AS quota_over,"
+                 " d.quota_bytes AS domain_quota_bytes, d.quota_messages AS domain_quota_messages"
                  " FROM users AS u JOIN domains AS d ON d.domain = u.domain"
                  " WHERE u.email = :address",
         .forwardings = "SELECT source, destination FROM forwardings",
@@ -41,21 +44,22 @@ static const Preset presets[] = {
     },
     {
         /* Column maildir is the Maildir itself, below the root. A quota of 0 or
-         * below is none. Domain aliases: the mailbox of the target domain. */
+         * below is none; that of a domain is in megabytes. Domain aliases: the mailbox of the
+         * target domain. */
         .name = "postfixadmin",
-        .query =
-            "SELECT m.username AS user, m.active = 1 AND d.active = 1 AS active,"
-            " replace(m.maildir, '%', '%%') AS home, '.' AS maildir, max(m.quota, 0) AS quota_bytes"
-            " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
-            " WHERE m.username = :address COLLATE NOCASE"
-            " UNION ALL"
-            " SELECT m.username, m.active = 1 AND d.active = 1 AND a.active = 1,"
-            " replace(m.maildir, '%', '%%'), '.', max(m.quota, 0)"
-            " FROM alias_domain AS a"
-            " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
-            "NOCASE"
-            " JOIN domain AS d ON d.domain = m.domain"
-            " WHERE a.alias_domain = :domain COLLATE NOCASE",
+        .query = "SELECT m.username AS user, m.active = 1 AND d.active = 1 AS active,"
+                 " replace(m.maildir, '%', '%%') AS home, '.' AS maildir,"
+                 " max(m.quota, 0) AS quota_bytes, max(d.quota, 0) * 1048576 AS domain_quota_bytes"
+                 " FROM mailbox AS m JOIN domain AS d ON d.domain = m.domain"
+                 " WHERE m.username = :address COLLATE NOCASE"
+                 " UNION ALL"
+                 " SELECT m.username, m.active = 1 AND d.active = 1 AND a.active = 1,"
+                 " replace(m.maildir, '%', '%%'), '.', max(m.quota, 0), max(d.quota, 0) * 1048576"
+                 " FROM alias_domain AS a"
+                 " JOIN mailbox AS m ON m.username = :local || '@' || a.target_domain COLLATE "
+                 "NOCASE"
+                 " JOIN domain AS d ON d.domain = m.domain"
+                 " WHERE a.alias_domain = :domain COLLATE NOCASE",
         .forwardings = "SELECT address, goto FROM alias WHERE active = 1",
         .destinations =
             "SELECT goto FROM alias WHERE address = ?1 COLLATE NOCASE AND active = 1"

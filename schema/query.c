@@ -18,13 +18,29 @@ typedef enum {
     COLUMN_GID,
     COLUMN_QUOTA_BYTES,
     COLUMN_QUOTA_MESSAGES,
+    COLUMN_MAX_MESSAGE_BYTES,
+    COLUMN_DOMAIN_QUOTA_BYTES,
+    COLUMN_DOMAIN_QUOTA_MESSAGES,
+    COLUMN_QUOTA_OVER,
     COLUMNS
 } Column;
 
 /* The first three are required: who leaves out "active" by mistake would deliver
  * to the switched off, and "NULL AS home" says that the default is meant. */
 static const char *const column_names[COLUMNS] = {
-    "user", "active", "home", "maildir", "sieve", "uid", "gid", "quota_bytes", "quota_messages",
+    "user",
+    "active",
+    "home",
+    "maildir",
+    "sieve",
+    "uid",
+    "gid",
+    "quota_bytes",
+    "quota_messages",
+    "max_message_bytes",
+    "domain_quota_bytes",
+    "domain_quota_messages",
+    "quota_over",
 };
 #define COLUMNS_REQUIRED 3
 
@@ -73,7 +89,9 @@ check_columns(MailboxQuery *query, GError **error)
         if (i == COLUMNS)
             return wrong_query(error,
                                "it returns a column '%s', which is none of user, active, home, "
-                               "maildir, sieve, uid, gid, quota_bytes, quota_messages",
+                               "maildir, sieve, uid, gid, quota_bytes, quota_messages, "
+                               "max_message_bytes, domain_quota_bytes, domain_quota_messages, "
+                               "quota_over",
                                name);
         if (query->at[i] >= 0)
             return wrong_query(error, "it returns the column '%s' twice", name);
@@ -290,6 +308,44 @@ read_active(const Row *row, bool *active_out)
     return true;
 }
 
+static bool
+read_over(const Row *row, MailmapOver *over_out)
+{
+    static const char *const words[] = {"reject", "defer", "ramp"};
+    g_autofree char *text = NULL;
+
+    *over_out = MAILMAP_OVER_DEFAULT;
+    if (!read_text(row, COLUMN_QUOTA_OVER, &text))
+        return false;
+    if (text == NULL)
+        return true;
+    for (unsigned i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (g_ascii_strcasecmp(text, words[i]) == 0) {
+            *over_out = (MailmapOver)(MAILMAP_OVER_REJECT + i);
+            return true;
+        }
+    }
+    return bad_row(row, "quota_over is '%s', which is none of reject, defer and ramp", text);
+}
+
+static bool
+read_quota(const Row *row, Mailbox *mailbox)
+{
+    gint64 bytes = 0;
+    gint64 messages = 0;
+
+    if (!read_number(row, COLUMN_QUOTA_BYTES, 0, G_MAXINT64, -1, &mailbox->quota_bytes) ||
+        !read_number(row, COLUMN_QUOTA_MESSAGES, 0, G_MAXINT64, -1, &mailbox->quota_messages) ||
+        !read_number(row, COLUMN_MAX_MESSAGE_BYTES, 0, G_MAXINT64, -1,
+                     &mailbox->max_message_bytes) ||
+        !read_number(row, COLUMN_DOMAIN_QUOTA_BYTES, 0, G_MAXINT64, 0, &bytes) ||
+        !read_number(row, COLUMN_DOMAIN_QUOTA_MESSAGES, 0, G_MAXINT64, 0, &messages))
+        return false;
+    mailbox->domain_quota_bytes = (guint64)bytes;
+    mailbox->domain_quota_messages = (guint64)messages;
+    return read_over(row, &mailbox->quota_over);
+}
+
 /* The key names the mailbox: %u, %n and %d of every path come from it. */
 static bool
 check_user(const Row *row, const Mailbox *mailbox)
@@ -308,20 +364,14 @@ check_user(const Row *row, const Mailbox *mailbox)
 static bool
 read_row(const Row *row, Mailbox *mailbox)
 {
-    gint64 bytes = 0;
-    gint64 messages = 0;
-
     if (!read_text(row, COLUMN_USER, &mailbox->user) ||
         !read_path(row, COLUMN_HOME, &mailbox->home) ||
         !read_path(row, COLUMN_MAILDIR, &mailbox->maildir) ||
         !read_path(row, COLUMN_SIEVE, &mailbox->sieve) ||
         !read_number(row, COLUMN_UID, 1, G_MAXUINT32 - 1, -1, &mailbox->uid) ||
         !read_number(row, COLUMN_GID, 1, G_MAXUINT32 - 1, -1, &mailbox->gid) ||
-        !read_number(row, COLUMN_QUOTA_BYTES, 0, G_MAXINT64, 0, &bytes) ||
-        !read_number(row, COLUMN_QUOTA_MESSAGES, 0, G_MAXINT64, 0, &messages))
+        !read_quota(row, mailbox))
         return false;
-    mailbox->quota_bytes = (guint64)bytes;
-    mailbox->quota_messages = (guint64)messages;
     return check_user(row, mailbox);
 }
 

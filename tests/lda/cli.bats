@@ -213,7 +213,7 @@ example.org  yes     -          -" ]
     [ "$(lodge domain list --json | jq -c '.[0] | [.domain, .active, .quota_bytes, .home]')" = '["example.net",true,10737418240,null]' ]
     lodge domain set example.net --active no --quota-bytes ""
     [ "$(lodge domain show example.net --json | jq -c '[.active, .quota_bytes, .max_users]')" = '[false,null,3]' ]
-    [[ $(lodge domain show example.net) == *"active          no"* ]]
+    [[ $(lodge domain show example.net) == *"active              no"* ]]
     lodge domain remove example.net
     fails_with 1 "lodge domain show: there is no domain 'example.net'" lodge domain show example.net
 }

@@ -78,7 +78,7 @@ o'"'"'hara@example.org|{PLAIN}it'"'"'s|' ]
     echo "$output"
     [ "$status" -eq 0 ]
     [[ $output == *"PostfixAdmin, domains 2, users 2, forwardings 3, transport 1; imported" ]]
-    [ "$(query 'SELECT domain, active, max_users FROM domains ORDER BY domain')" = $'example.net|1|\nexample.org|1|2' ]
+    [ "$(query 'SELECT domain, active, max_users, quota_bytes FROM domains ORDER BY domain')" = $'example.net|1||\nexample.org|1|2|524288000' ]
     [ "$(query 'SELECT email, password, active, home, maildir, quota_bytes FROM users ORDER BY email')" = \
 'ana@example.org|{SHA512-CRYPT}$6$abc$def|1|example.org/ana|.|1073741824
 bob@example.org|$1$abc$def|0|bob@example.org|.|0' ]
@@ -94,7 +94,7 @@ team@example.org|ana@example.org,bob@example.org' ]
     for text in "'backup.example' left out: backup MX" "'old@example.org' left out: it is not active" \
         "'abuse@backup.example' left out" "vacation reply of 'bob@example.org'" "table 'log' (rows: 2)" \
         "table 'admin' (rows: 1)" "alias domain 'example.net' is the forwarding '@example.net'" \
-        "transport of 'example.org' is still 'lmtp:unix:private/dovecot-lmtp'" "limit for all mailboxes"; do
+        "transport of 'example.org' is still 'lmtp:unix:private/dovecot-lmtp'"; do
         [[ $output == *"$text"* ]] || { echo "missing: $text"; false; }
     done
     [[ $output != *secret* ]]

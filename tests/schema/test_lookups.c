@@ -11,7 +11,7 @@ static const char rows_sql[] =
     "INSERT INTO domains (domain, domain_utf8) VALUES ('xn--mnchen-3ya.example', "
     "'münchen.example');"
     "INSERT INTO domains (domain, active) VALUES ('off.example', 0);"
-    "INSERT INTO domains (domain, home, maildir, uid, gid, quota_bytes)"
+    "INSERT INTO domains (domain, home, maildir, uid, gid, user_quota_bytes)"
     " VALUES ('rules.example', '/srv/%d/%%/%n', '%h/m', 2000, 2001, 1000);"
     "INSERT INTO users (email, password) VALUES ('ana@example.org', '$6$ana'),"
     " ('ana@xn--mnchen-3ya.example', '$6$ana'), ('ana@off.example', '$6$ana'),"
@@ -302,11 +302,17 @@ quota_for_dovecot(void **state)
     g_autofree char *bytes =
         ask_userdb_24(fixture->path, "quota_storage_size", "far@rules.example");
     g_autofree char *none = ask_userdb_24(fixture->path, "quota_storage_size", "own@rules.example");
+    g_autofree char *open_23 =
+        ask_dovecot(fixture->path, dovecot_23, "user_query", "quota_rule", "ana@example.org");
+    g_autofree char *open_24 =
+        ask_userdb_24(fixture->path, "quota_storage_size", "ana@example.org");
 
     assert_string_equal(own, "*:bytes=0:messages=7");
-    assert_string_equal(inherited, "*:bytes=1000:messages=0");
+    assert_string_equal(inherited, "*:bytes=1000");
     assert_string_equal(bytes, "1000B");
     assert_string_equal(none, "unlimited");
+    assert_string_equal(open_23, "");
+    assert_string_equal(open_24, "");
 }
 
 static void

@@ -10,8 +10,10 @@ static const char rows_sql[] =
     "'münchen.example'),"
     " ('xn--strae-oqa.example', 'straße.example');"
     "INSERT INTO domains (domain, active) VALUES ('off.example', 0);"
-    "INSERT INTO domains (domain, home, maildir, uid, gid, quota_bytes, quota_messages, sieve)"
-    " VALUES ('defaults.example', '/srv/%d/%n', 'mail', 2000, 2001, 1000, 10, '%h/dom.sieve');"
+    "INSERT INTO domains (domain, home, maildir, uid, gid, user_quota_bytes,"
+    " user_quota_messages, sieve, quota_bytes, quota_messages, max_message_bytes, quota_over)"
+    " VALUES ('defaults.example', '/srv/%d/%n', 'mail', 2000, 2001, 1000, 10, '%h/dom.sieve',"
+    " 5000, 50, 200, 'ramp');"
     "INSERT INTO users (email) VALUES ('ana@example.org'), ('bob+lists@example.org'),"
     " ('bob@example.org'), ('\"a b\"@example.org'), ('+plus@example.org'), "
     "('owner-list@example.org'),"
@@ -20,8 +22,9 @@ static const char rows_sql[] =
     " ('inherits@defaults.example');"
     "INSERT INTO users (email, active) VALUES ('gone@example.org', 0), ('gone@catch.example', 0);"
     "INSERT INTO users (email, home) VALUES ('@catch.example', 'catch.example/all');"
-    "INSERT INTO users (email, home, maildir, uid, gid, quota_bytes, quota_messages, sieve)"
-    " VALUES ('own@defaults.example', 'own', '.', 3000, 3001, 0, 5, 'own.sieve');";
+    "INSERT INTO users (email, home, maildir, uid, gid, quota_bytes, quota_messages, sieve,"
+    " max_message_bytes, quota_over)"
+    " VALUES ('own@defaults.example', 'own', '.', 3000, 3001, 0, 5, 'own.sieve', 0, 'defer');";
 
 typedef struct {
     const char *behaviour;
@@ -150,8 +153,12 @@ row_says_nothing_and_the_domain_neither(void **state)
     assert_null(mailbox->sieve);
     assert_int_equal(mailbox->uid, -1);
     assert_int_equal(mailbox->gid, -1);
-    assert_int_equal(mailbox->quota_bytes, 0);
-    assert_int_equal(mailbox->quota_messages, 0);
+    assert_int_equal(mailbox->quota_bytes, -1);
+    assert_int_equal(mailbox->quota_messages, -1);
+    assert_int_equal(mailbox->max_message_bytes, -1);
+    assert_int_equal(mailbox->domain_quota_bytes, 0);
+    assert_int_equal(mailbox->domain_quota_messages, 0);
+    assert_int_equal(mailbox->quota_over, MAILMAP_OVER_DEFAULT);
 }
 
 static void
@@ -172,6 +179,10 @@ domain_fills_in_what_the_user_leaves_open(void **state)
     assert_int_equal(mailbox->gid, 2001);
     assert_int_equal(mailbox->quota_bytes, 1000);
     assert_int_equal(mailbox->quota_messages, 10);
+    assert_int_equal(mailbox->max_message_bytes, 200);
+    assert_int_equal(mailbox->domain_quota_bytes, 5000);
+    assert_int_equal(mailbox->domain_quota_messages, 50);
+    assert_int_equal(mailbox->quota_over, MAILMAP_OVER_RAMP);
 }
 
 static void
@@ -192,6 +203,9 @@ user_overrides_the_domain_also_with_no_limit(void **state)
     assert_int_equal(mailbox->gid, 3001);
     assert_int_equal(mailbox->quota_bytes, 0);
     assert_int_equal(mailbox->quota_messages, 5);
+    assert_int_equal(mailbox->max_message_bytes, 0);
+    assert_int_equal(mailbox->domain_quota_bytes, 5000);
+    assert_int_equal(mailbox->quota_over, MAILMAP_OVER_DEFER);
 }
 
 static void

@@ -1,6 +1,8 @@
 /* tests/schema/test_mapedit.c - adding, listing, changing and removing rows */
 #include "tests/schema/map_fixture.h"
 
+#include "schema/migrate.h"
+
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -177,6 +179,28 @@ empty_file_is_brought_to_the_current_schema(void **state)
     assert_true(g_file_set_contents(fixture->path, "", 0, NULL));
     g_autoptr(Mapedit) edit = open_edit(fixture);
     must_add(edit, MAPEDIT_DOMAINS, "example.org", NULL, NULL);
+}
+
+static void
+limits_of_a_domain_from_before_its_total_become_those_of_its_users(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+
+    fixture_sql(fixture->path, migrate_files[0].sql);
+    fixture_sql(fixture->path, "PRAGMA application_id = 0x6c6f6467; PRAGMA user_version = 1;"
+                               "INSERT INTO domains (domain, quota_bytes, quota_messages) VALUES"
+                               " ('example.org', 1000, 10);"
+                               "INSERT INTO users (email) VALUES ('ana@example.org')");
+    g_autoptr(Mapedit) edit = open_edit(fixture);
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_autoptr(Mailbox) mailbox = mailmap_lookup(map, "ana@example.org", NULL);
+
+    assert_value(edit, MAPEDIT_DOMAINS, "example.org", "quota_bytes", NULL);
+    assert_value(edit, MAPEDIT_DOMAINS, "example.org", "quota_messages", NULL);
+    assert_int_equal(mailbox->quota_bytes, 1000);
+    assert_int_equal(mailbox->quota_messages, 10);
+    assert_int_equal(mailbox->domain_quota_bytes, 0);
 }
 
 static void
@@ -673,6 +697,12 @@ static const Nonsense nonsense[] = {
     {"sql_gid_below_0", "UPDATE users SET gid = -1"},
     {"sql_quota_below_0", "UPDATE domains SET quota_bytes = -1"},
     {"sql_quota_with_a_unit", "UPDATE users SET quota_bytes = '10M'"},
+    {"sql_user_quota_below_0", "UPDATE domains SET user_quota_bytes = -1"},
+    {"sql_user_messages_below_0", "UPDATE domains SET user_quota_messages = -1"},
+    {"sql_max_message_below_0", "UPDATE users SET max_message_bytes = -1"},
+    {"sql_max_message_of_a_domain_below_0", "UPDATE domains SET max_message_bytes = -1"},
+    {"sql_over_of_another_word", "UPDATE users SET quota_over = 'bounce'"},
+    {"sql_over_of_a_domain_of_another_word", "UPDATE domains SET quota_over = ''"},
     {"sql_home_empty", "UPDATE users SET home = ''"},
     {"sql_home_root", "UPDATE users SET home = '/'"},
     {"sql_home_up", "UPDATE domains SET home = '/srv/../etc'"},
@@ -730,6 +760,7 @@ main(void)
         FIXTURE_TEST(creating_in_a_missing_directory_names_the_cause),
         FIXTURE_TEST(missing_map_is_not_created_by_opening_it),
         FIXTURE_TEST(empty_file_is_brought_to_the_current_schema),
+        FIXTURE_TEST(limits_of_a_domain_from_before_its_total_become_those_of_its_users),
         FIXTURE_TEST(newer_map_is_refused_and_left_alone),
         FIXTURE_TEST(database_of_something_else_is_refused_and_left_alone),
         FIXTURE_TEST(opening_a_current_map_writes_nothing),

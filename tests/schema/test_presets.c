@@ -10,12 +10,12 @@ static const char tutorial_sql[] =
     "'x'), ('x%d@example.org', 'x');";
 
 static const char postfixadmin_sql[] =
-    "CREATE TABLE domain (domain VARCHAR(255) PRIMARY KEY, active TINYINT(1));"
+    "CREATE TABLE domain (domain VARCHAR(255) PRIMARY KEY, quota BIGINT, active TINYINT(1));"
     "CREATE TABLE mailbox (username VARCHAR(255) PRIMARY KEY, maildir VARCHAR(255), quota BIGINT,"
     " domain VARCHAR(255), active TINYINT(1));"
     "CREATE TABLE alias_domain (alias_domain VARCHAR(255) PRIMARY KEY, target_domain VARCHAR(255),"
     " active TINYINT(1));"
-    "INSERT INTO domain VALUES ('example.org', 1), ('off.example', 0), ('ALL', 1);"
+    "INSERT INTO domain VALUES ('example.org', 3, 1), ('off.example', 0, 0), ('ALL', 0, 1);"
     "INSERT INTO mailbox VALUES ('ana@example.org', 'example.org/ana/', 1000, 'example.org', 1),"
     " ('none@example.org', 'example.org/none/', 0, 'example.org', 1),"
     " ('minus@example.org', 'example.org/minus/', -1, 'example.org', 1),"
@@ -55,7 +55,7 @@ typedef struct {
     const char *user; /* NULL: code is the error */
     const char *home;
     const char *maildir;
-    guint64 quota_bytes;
+    gint64 quota_bytes;
     MailmapError code;
 } Row;
 
@@ -70,11 +70,11 @@ typedef struct {
 
 static const Row rows[] = {
     FOUND("tutorial_computes_the_path", tutorial, "ana@example.org", "ana@example.org",
-          "example.org/ana", ".", 0),
+          "example.org/ana", ".", -1),
     FOUND("tutorial_compares_without_case_and_keeps_the_rows_path", tutorial, "bob+x@EXAMPLE.org",
-          "Bob@Example.org", "Example.org/Bob", ".", 0),
+          "Bob@Example.org", "Example.org/Bob", ".", -1),
     FOUND("tutorial_name_with_a_percent_sign_is_no_variable", tutorial, "x%d@example.org",
-          "x%d@example.org", "example.org/x%%d", ".", 0),
+          "x%d@example.org", "example.org/x%%d", ".", -1),
     FAILS("tutorial_has_no_catch_all_mailbox", tutorial, "who@example.org", UNKNOWN_ADDRESS),
     FOUND("postfixadmin_takes_the_stored_path_and_octets", postfixadmin, "ana@example.org",
           "ana@example.org", "example.org/ana/", ".", 1000),
@@ -332,7 +332,7 @@ typedef struct {
     const char *column;
     const char *value; /* SQL */
     bool good;
-    gint64 number;    /* of uid, quota_bytes */
+    gint64 number;    /* of uid, quota_bytes, quota_over */
     const char *text; /* of home */
 } Value;
 
@@ -344,11 +344,15 @@ static const Value values[] = {
     {"uid_below_0_holds_the_mail", "uid", "-5", false, 0, NULL},
     {"uid_past_32_bits_holds_the_mail", "uid", "4294967296", false, 0, NULL},
     {"uid_that_is_a_name_holds_the_mail", "uid", "'vmail'", false, 0, NULL},
-    {"quota_that_is_null_is_none", "quota_bytes", "NULL", true, 0, NULL},
+    {"quota_that_is_null_is_unset", "quota_bytes", "NULL", true, -1, NULL},
+    {"quota_of_0_is_none", "quota_bytes", "0", true, 0, NULL},
     {"quota_of_63_bits_is_taken", "quota_bytes", "9223372036854775807", true, G_MAXINT64, NULL},
     {"quota_below_0_holds_the_mail", "quota_bytes", "-1", false, 0, NULL},
     {"quota_with_a_unit_holds_the_mail", "quota_bytes", "'10M'", false, 0, NULL},
     {"quota_with_a_fraction_holds_the_mail", "quota_bytes", "1.5", false, 0, NULL},
+    {"quota_over_of_any_case_is_taken", "quota_over", "'Defer '", true, MAILMAP_OVER_DEFER, NULL},
+    {"quota_over_that_is_empty_is_unset", "quota_over", "''", true, MAILMAP_OVER_DEFAULT, NULL},
+    {"quota_over_of_another_word_holds_the_mail", "quota_over", "'bounce'", false, 0, NULL},
     {"home_with_two_dots_inside_holds_the_mail", "home", "'a/../b'", false, 0, NULL},
     {"home_that_is_two_dots_holds_the_mail", "home", "'..'", false, 0, NULL},
     {"home_with_a_name_of_dots_is_taken", "home", "'a/..b/...'", true, 0, "a/..b/..."},
@@ -375,12 +379,13 @@ check_value(void **state)
     fixture_set_up((void **)&fixture);
     fixture_sql(fixture->path, "CREATE TABLE t (email TEXT)");
     query = g_strdup_printf("SELECT %s AS user, %s AS active, %s AS home, %s AS uid, %s AS "
-                            "quota_bytes WHERE :address = 'a@b';",
+                            "quota_bytes, %s AS quota_over WHERE :address = 'a@b';",
                             strcmp(row->column, "user") == 0 ? row->value : "'a@b'",
                             strcmp(row->column, "active") == 0 ? row->value : "1",
                             strcmp(row->column, "home") == 0 ? row->value : "NULL",
                             strcmp(row->column, "uid") == 0 ? row->value : "NULL",
-                            strcmp(row->column, "quota_bytes") == 0 ? row->value : "0");
+                            strcmp(row->column, "quota_bytes") == 0 ? row->value : "0",
+                            strcmp(row->column, "quota_over") == 0 ? row->value : "NULL");
     {
         MailmapOptions options = fixture_options(fixture);
 
@@ -398,10 +403,28 @@ check_value(void **state)
                 assert_int_equal(mailbox->uid, row->number);
             if (strcmp(row->column, "quota_bytes") == 0)
                 assert_int_equal(mailbox->quota_bytes, row->number);
+            if (strcmp(row->column, "quota_over") == 0)
+                assert_int_equal(mailbox->quota_over, row->number);
             assert_text(mailbox->home, row->text);
         }
     }
     fixture_tear_down((void **)&fixture);
+}
+
+static void
+postfixadmin_domain_has_a_total_in_megabytes(void **state)
+{
+    const Fixture *fixture = *state;
+    MailmapOptions options = fixture_options(fixture);
+
+    fixture_sql(fixture->path, postfixadmin_sql);
+    options.preset = "postfixadmin";
+    g_autoptr(Mailmap) map = fixture_open(&options);
+    g_autoptr(Mailbox) own = mailmap_lookup(map, "ana@example.org", NULL);
+    g_autoptr(Mailbox) by_alias = mailmap_lookup(map, "ana@alias.example", NULL);
+
+    assert_int_equal(own->domain_quota_bytes, 3 * 1048576);
+    assert_int_equal(by_alias->domain_quota_bytes, 3 * 1048576);
 }
 
 static void
@@ -484,6 +507,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(postfixadmin_domain_has_a_total_in_megabytes),
         FIXTURE_TEST(own_query_gets_address_local_part_and_domain),
         FIXTURE_TEST(own_query_forwards_nothing),
         FIXTURE_TEST(tutorial_user_has_one_home_though_case_is_kept),
