@@ -12,6 +12,7 @@
 
 #include "lda/config_value.h"
 #include "lda/outgoing.h"
+#include "lda/quota_rules.h"
 
 G_DEFINE_QUARK(lodge - config - error, config_error)
 
@@ -274,6 +275,20 @@ apply_defaults(LdaConfig *config)
     }
 }
 
+/* How a folder is written depends on [mail] separator and prefix. */
+static void
+check_quota_rules(Reading *reading)
+{
+    const LdaConfig *config = reading->config;
+    const MaildirLayout layout = {.separator = config->mail.separator[0],
+                                  .prefix = config->mail.prefix};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) rules = quota_rules_parse(config->quota.folders, &layout, &error);
+
+    if (rules == NULL)
+        complain(reading, 0, CONFIG_ERROR_VALUE, "quota.folders: %s", error->message);
+}
+
 /* What no setting alone can be blamed for. */
 static void
 check_together(Reading *reading)
@@ -292,6 +307,7 @@ check_together(Reading *reading)
     if (!outgoing_is_path_setting(config->sieve.notify_envelope_from, false))
         complain(reading, 0, CONFIG_ERROR_VALUE, "sieve.notify_envelope_from: '%s' is not a sender",
                  config->sieve.notify_envelope_from);
+    check_quota_rules(reading);
 }
 
 static void

@@ -104,6 +104,20 @@ typedef struct LdaConfig {
         char *sendmail; /* "": SMTP to url */
     } submission;
     struct {
+        guint64 bytes;       /* of a mailbox whose row and domain say nothing; 0: no limit */
+        guint64 messages;    /* likewise */
+        guint64 max_message; /* likewise */
+        guint64 grace;
+        int over; /* QuotaOver */
+        guint64 ramp_time;
+        char **folders; /* "Trash=ignore": quota_rules.h */
+        bool count_trash;
+        bool count_deleted;
+        bool shared_storage;
+        guint64 lock_timeout;
+        char **warn; /* "80": percent, ascending */
+    } quota;
+    struct {
         int target; /* LogTarget */
         char *path;
         int format; /* LogFormat */
@@ -147,6 +161,7 @@ typedef enum {
     CONFIG_NETWORKS,  /* char ** */
     CONFIG_TEMPLATES, /* char **: paths for config_expand(), separated by blanks */
     CONFIG_PAIRS,     /* char **: "name=value", separated by semicolons */
+    CONFIG_PERCENTS,  /* char **: numbers from 1 to 100, ascending, at most QUOTA_MAX_WARNINGS */
 } ConfigKind;
 typedef struct {
     const char *section;

@@ -235,6 +235,36 @@ static const ConfigSetting settings[] = {
     SCORE_TEXT(virustest, 4),
     SCORE_TEXT(virustest, 5),
 
+    SIZE(quota, bytes, "0",
+         "Limit of a mailbox for which neither its row in the map nor its domain's has one; 0: "
+         "none."),
+    COUNT(quota, messages, "0", 0, G_MAXINT64, "Limit of its number of messages, the same."),
+    SIZE(quota, max_message, "0", "Largest message that is stored in it, the same."),
+    SIZE(quota, grace, "0",
+         "How far the message that fills a mailbox may go beyond the limit of octets."),
+    WORD(quota, over, "reject, defer, ramp", "reject",
+         "A message that does not fit is refused for good (552 5.2.2); or for now (452 4.2.2), so "
+         "that the MTA tries again; or for now until ramp_time is over, and then for good."),
+    /* Long enough for a weekend, shorter than the five days after which MTAs give up by
+     * themselves: the sender is told of the full mailbox, not of a time that ran out. */
+    SECONDS(quota, ramp_time, "3d", 1, 60 * 86400,
+            "How long after the first refusal a full mailbox refuses for now only, for ramp."),
+    ROW(quota, folders, CONFIG_PAIRS, "folder=rule", "", 0, 0,
+        "Rules for folders, separated by semicolons, by name or pattern with * and ?; the first "
+        "that matches holds: Trash=ignore; Junk=+10%; Lists.*=+50M; Archive=max 5G. ignore: "
+        "neither counted nor limited; + octets or percent: room on top for what is put there; "
+        "max: limit of that folder alone."),
+    YES_NO(quota, count_trash, "yes",
+           "The folder Trash counts, as Dovecot and Exim have it; no: as Courier."),
+    YES_NO(quota, count_deleted, "yes",
+           "Mail flagged as deleted counts, as Dovecot and Exim have it; no: as Courier."),
+    YES_NO(quota, shared_storage, "no",
+           "Other hosts write into the mailboxes too, over NFS or the like."),
+    SECONDS(quota, lock_timeout, "30s", 1, 600,
+            "How long to wait for the accounts of a mailbox before the delivery is put off."),
+    ROW(quota, warn, CONFIG_PERCENTS, "percents", "80 95", 0, 0,
+        "Percent of the limit at which the owner is warned, ascending, at most 8; empty: never."),
+
     NAME(submission, url, "smtp://127.0.0.1:25",
          "MTA that takes what Sieve scripts send: smtp://HOST:PORT or smtps://HOST:PORT."),
     WORD(submission, tls, "no, try, yes", "no",

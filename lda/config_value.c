@@ -9,6 +9,8 @@
  */
 #include "lda/config_value.h"
 
+#include "quota/quota.h"
+
 #include <arpa/inet.h>
 #include <sys/un.h>
 
@@ -55,6 +57,12 @@ parse_units(const char *text, const Unit *units, guint64 *value_out)
         return false;
     *value_out = number * factor;
     return true;
+}
+
+bool
+config_parse_size(const char *text, guint64 *size_out)
+{
+    return parse_units(text, size_units, size_out);
 }
 
 static bool
@@ -207,6 +215,12 @@ is_pair(const char *text)
     return equals != NULL && equals > text && equals[1] != '\0';
 }
 
+static bool
+is_percent(const char *text)
+{
+    return g_ascii_string_to_unsigned(text, 10, 1, 100, NULL, NULL);
+}
+
 /* What an item of a list of this kind must be; NULL when it is that already. */
 static const char *
 item_complaint(ConfigKind kind, const char *item)
@@ -220,9 +234,26 @@ item_complaint(ConfigKind kind, const char *item)
         return is_network(item) ? NULL : "a network such as 127.0.0.0/8 or ::1";
     case CONFIG_TEMPLATES:
         return is_template(item, true) ? NULL : "a path made of text, %u, %n, %d, %h and %%";
+    case CONFIG_PERCENTS:
+        return is_percent(item) ? NULL : "a number from 1 to 100";
     default:
         return is_pair(item) ? NULL : "name=value";
     }
+}
+
+/* Ascending, and no more than can be kept. */
+static bool
+check_list(ConfigKind kind, char **items, const char *text, GError **error)
+{
+    guint count = g_strv_length(items);
+
+    if (kind != CONFIG_PERCENTS)
+        return true;
+    for (guint i = 1; i < count; i++) {
+        if (g_ascii_strtoull(items[i], NULL, 10) <= g_ascii_strtoull(items[i - 1], NULL, 10))
+            return expect(error, text, "a list of ascending numbers");
+    }
+    return count <= QUOTA_MAX_WARNINGS || expect(error, text, "a list of at most 8 numbers");
 }
 
 static bool
@@ -247,6 +278,8 @@ set_list(char ***slot, ConfigKind kind, const char *text, GError **error)
         if (expected != NULL)
             return expect(error, item, expected);
     }
+    if (!check_list(kind, items, text, error))
+        return false;
     g_strfreev(*slot);
     *slot = g_steal_pointer(&items);
     return true;
@@ -316,6 +349,7 @@ config_value_set(LdaConfig *config, const ConfigSetting *setting, const char *te
     case CONFIG_NETWORKS:
     case CONFIG_TEMPLATES:
     case CONFIG_PAIRS:
+    case CONFIG_PERCENTS:
         return set_list(slot, setting->kind, text, error);
     default:
         return set_text(slot, setting, text, error);
@@ -342,6 +376,7 @@ config_value_format(const LdaConfig *config, const ConfigSetting *setting)
     case CONFIG_LISTENERS:
     case CONFIG_NETWORKS:
     case CONFIG_TEMPLATES:
+    case CONFIG_PERCENTS:
         return g_strjoinv(" ", *(char **const *)slot);
     case CONFIG_PAIRS:
         return g_strjoinv("; ", *(char **const *)slot);
@@ -360,6 +395,7 @@ config_value_clear(LdaConfig *config, const ConfigSetting *setting)
     case CONFIG_NETWORKS:
     case CONFIG_TEMPLATES:
     case CONFIG_PAIRS:
+    case CONFIG_PERCENTS:
         g_clear_pointer((char ***)slot, g_strfreev);
         break;
     case CONFIG_TEXT:

@@ -10,6 +10,7 @@
 #include "lda/ctl.h"
 
 #include "lda/lda.h"
+#include "lda/mailbox_quota.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -199,6 +200,23 @@ describe_limit(Resolution *r, const char *name, const char *unit, guint64 limit)
 }
 
 static void
+describe_quota(Resolution *r, const Mailbox *mailbox)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(MailboxQuota) quota = mailbox_quota_new(r->config, mailbox, &error);
+
+    if (quota == NULL) {
+        fail(r, error);
+        return;
+    }
+
+    const QuotaSettings *settings = mailbox_quota_settings(quota);
+
+    describe_limit(r, "quota_bytes", "octets", settings->limits.octets);
+    describe_limit(r, "quota_messages", "messages", settings->limits.messages);
+}
+
+static void
 describe_mailbox(Resolution *r, const Mailbox *mailbox)
 {
     g_autofree char *home = NULL;
@@ -230,8 +248,7 @@ describe_mailbox(Resolution *r, const Mailbox *mailbox)
     ctl_json_text(r->json, "maildir", maildir);
     ctl_json_text(r->json, "sieve", sieve);
     ctl_json_text(r->json, "rights", rights);
-    describe_limit(r, "quota_bytes", "octets", mailbox->quota_bytes);
-    describe_limit(r, "quota_messages", "messages", mailbox->quota_messages);
+    describe_quota(r, mailbox);
 }
 
 /* Where the forwardings end: a mailbox of ours, or another host's business. */

@@ -19,6 +19,7 @@
 #include "lda/carry_out.h"
 #include "lda/commit.h"
 #include "lda/identity.h"
+#include "lda/mailbox_quota.h"
 #include "lda/trace.h"
 #include "quota/quota.h"
 
@@ -80,11 +81,13 @@ check_loop(const LdaConfig *config, const LdaRecipient *recipient, const Message
 static bool
 check(const Transaction *transaction, const LdaRecipient *recipient, GError **error)
 {
-    const QuotaLimits limits = {.octets = recipient->mailbox->quota_bytes,
-                                .messages = recipient->mailbox->quota_messages};
+    g_autoptr(MailboxQuota) quota =
+        mailbox_quota_new(transaction->lda->config, recipient->mailbox, error);
 
-    return check_loop(transaction->lda->config, recipient, transaction->message, error) &&
-           quota_check_size(&limits, message_size(transaction->message), error);
+    return quota != NULL &&
+           check_loop(transaction->lda->config, recipient, transaction->message, error) &&
+           quota_check_size(&mailbox_quota_settings(quota)->limits,
+                            message_size(transaction->message), error);
 }
 
 /* ---- stage ---------------------------------------------------------------- */
