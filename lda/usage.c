@@ -55,16 +55,19 @@ static const char *const statements[STATEMENTS] = {
             " domain = ?2, bytes = ?3, messages = ?4, measured_us = ?5, stamp = ?6"
             " WHERE measured_us IS NULL OR measured_us <= ?5"
             " OR measured_us > ?5 + " CLOCK_BACK_US,
-    [GROW] = "UPDATE quota_usage SET stamp = NULL, messages = messages + 1,"
-             " bytes = bytes + (SELECT bytes FROM quota_holds WHERE id = ?1)"
+    [GROW] = "UPDATE quota_usage SET stamp = NULL,"
+             " bytes = bytes + (SELECT bytes FROM quota_holds WHERE id = ?1),"
+             " messages = messages + (SELECT messages FROM quota_holds WHERE id = ?1)"
              " WHERE username = (SELECT username FROM quota_holds WHERE id = ?1)",
     [END_HOLD] = "DELETE FROM quota_holds WHERE id = ?1",
     [GET_DOMAIN] = "SELECT refreshed_us, full_since_us FROM quota_domains WHERE domain = ?1",
     [HAS_USER] = "SELECT 1 FROM quota_usage WHERE username = ?1",
     /* total() does not fail for numbers of others that are nonsense, and is exact to 2^53. */
-    [SUM] = "SELECT (SELECT total(max(bytes, 0)) FROM quota_usage WHERE domain = ?1)"
-            " + (SELECT total(bytes) FROM quota_holds WHERE domain = ?1)",
-    [ADD_HOLD] = "INSERT INTO quota_holds(owner, username, domain, bytes) VALUES(?1, ?2, ?3, ?4)",
+    [SUM] = "SELECT total(max(bytes, 0)), total(max(messages, 0)) FROM"
+            " (SELECT bytes, messages FROM quota_usage WHERE domain = ?1"
+            " UNION ALL SELECT bytes, messages FROM quota_holds WHERE domain = ?1)",
+    [ADD_HOLD] = "INSERT INTO quota_holds(owner, username, domain, bytes, messages)"
+                 " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SET_FULL] = "UPDATE quota_domains SET full_since_us = ?2 WHERE domain = ?1",
     [CLAIM] = "UPDATE quota_domains SET refreshed_us = ?2 WHERE domain = ?1"
               " AND refreshed_us NOT BETWEEN ?2 - ?3 AND ?2",
@@ -76,17 +79,17 @@ static const char *const statements[STATEMENTS] = {
     [DROP_OWNER] = "DELETE FROM quota_holds WHERE owner = ?1",
 };
 
-/* bytes is in the index: the sum of a domain reads nothing else. */
+/* What is summed up is in the indexes: the sum of a domain reads nothing else. */
 static const char schema_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS quota_usage(username TEXT NOT NULL PRIMARY KEY,"
     " bytes INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL DEFAULT 0,"
     " domain TEXT, measured_us INTEGER, stamp TEXT) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS quota_usage_domain ON quota_usage(domain, bytes);"
+    "CREATE INDEX IF NOT EXISTS quota_usage_domain ON quota_usage(domain, bytes, messages);"
     "CREATE TABLE IF NOT EXISTS quota_holds(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " owner INTEGER NOT NULL, username TEXT NOT NULL, domain TEXT NOT NULL,"
-    " bytes INTEGER NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS quota_holds_domain ON quota_holds(domain, bytes);"
+    " bytes INTEGER NOT NULL, messages INTEGER NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS quota_holds_domain ON quota_holds(domain, bytes, messages);"
     "CREATE TABLE IF NOT EXISTS quota_domains(domain TEXT NOT NULL PRIMARY KEY,"
     " refreshed_us INTEGER NOT NULL, full_since_us INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
     "PRAGMA user_version = 1;"
@@ -522,17 +525,31 @@ has_user(Usage *usage, const char *user, bool *has_out)
     return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
+static guint64
+to_count(double total)
+{
+    return (guint64)MIN(total, (double)(G_MAXINT64 / 2));
+}
+
 static bool
-sum(Usage *usage, const char *domain, guint64 *used_out)
+sum(Usage *usage, const char *domain, QuotaUsage *used_out)
 {
     sqlite3_stmt *stmt = start(usage, SUM, "t", domain);
     bool done = stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW;
 
-    if (done)
-        *used_out = (guint64)CLAMP(sqlite3_column_double(stmt, 0), 0, (double)(G_MAXINT64 / 2));
+    if (done) {
+        used_out->octets = to_count(sqlite3_column_double(stmt, 0));
+        used_out->messages = to_count(sqlite3_column_double(stmt, 1));
+    }
     if (stmt != NULL)
         reset(stmt);
     return done;
+}
+
+static bool
+fits(guint64 used, guint64 more, guint64 limit)
+{
+    return limit == 0 || (more <= limit && used <= limit - more);
 }
 
 /* Within a transaction: is there room, and sets it aside. */
@@ -541,7 +558,8 @@ take_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVe
 {
     if (!sum(usage, domain, &verdict->used))
         return false;
-    if (request->octets > request->total || verdict->used > request->total - request->octets) {
+    if (!fits(verdict->used.octets, request->wanted.octets, request->total.octets) ||
+        !fits(verdict->used.messages, request->wanted.messages, request->total.messages)) {
         verdict->answer = USAGE_FULL;
         if (verdict->full_since_us != 0)
             return true;
@@ -551,8 +569,8 @@ take_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVe
     verdict->answer = USAGE_ADMITTED;
     if (verdict->full_since_us != 0 && !run(usage, SET_FULL, "ti", domain, G_GINT64_CONSTANT(0)))
         return false;
-    if (!run(usage, ADD_HOLD, "itti", usage->owner, request->user, domain,
-             to_number(request->octets)))
+    if (!run(usage, ADD_HOLD, "ittii", usage->owner, request->user, domain,
+             to_number(request->wanted.octets), to_number(request->wanted.messages)))
         return false;
     verdict->hold = sqlite3_last_insert_rowid(usage->db);
     return true;

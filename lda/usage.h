@@ -63,8 +63,8 @@ bool usage_flush(Usage *usage, unsigned timeout_ms, GError **error);
 
 typedef struct {
     const char *user;
-    guint64 octets;
-    guint64 total; /* what all mailboxes of the user's domain may hold together */
+    QuotaUsage wanted; /* all copies of the message for that user */
+    QuotaLimits total; /* what all mailboxes of the user's domain may hold together */
     gint64 now_us;
     gint64 max_age_s; /* since the last usage_refreshed(); 0: any */
 } UsageRequest;
@@ -79,7 +79,7 @@ typedef enum {
 typedef struct {
     UsageAnswer answer;
     gint64 hold;
-    guint64 used;         /* by all mailboxes of the domain, with what is set aside */
+    QuotaUsage used;      /* by all mailboxes of the domain, with what is set aside */
     gint64 full_since_us; /* the first refusal since the last delivery that fitted */
 } UsageVerdict;
 

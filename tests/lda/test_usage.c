@@ -110,8 +110,11 @@ flush(Usage *usage)
 static UsageVerdict
 admit(Usage *usage, const char *user, guint64 octets, guint64 total)
 {
-    const UsageRequest request = {
-        .user = user, .octets = octets, .total = total, .now_us = now_us, .max_age_s = 3600};
+    const UsageRequest request = {.user = user,
+                                  .wanted = {octets, 1},
+                                  .total = {.octets = total},
+                                  .now_us = now_us,
+                                  .max_age_s = 3600};
     g_autoptr(GError) error = NULL;
     UsageVerdict verdict = {0};
     bool answered = usage_admit(usage, &request, &verdict, &error);
@@ -247,7 +250,8 @@ file_that_is_no_database_is_named_and_left_alone(void **state)
     g_autoptr(GError) error = NULL;
     g_autofree char *dir = g_path_get_dirname(fixture->path);
     g_autofree char *text = NULL;
-    const UsageRequest request = {.user = "ana@example.org", .octets = 1, .total = 1000};
+    const UsageRequest request = {
+        .user = "ana@example.org", .wanted = {1, 1}, .total = {.octets = 1000}};
     UsageVerdict verdict = {0};
 
     assert_int_equal(g_mkdir_with_parents(dir, 0700), 0);
@@ -290,13 +294,33 @@ message_exactly_at_the_total_is_admitted_and_one_octet_more_is_not(void **state)
     know_domain(fixture->usage);
     verdict = admit(fixture->usage, "ana@example.org", 301, 1000);
     assert_int_equal(verdict.answer, USAGE_FULL);
-    assert_int_equal(verdict.used, 700);
+    assert_int_equal(verdict.used.octets, 700);
     verdict = admit(fixture->usage, "ana@example.org", 300, 1000);
     assert_int_equal(verdict.answer, USAGE_ADMITTED);
     assert_int_not_equal(verdict.hold, 0);
     verdict = admit(fixture->usage, "bob@example.org", 1, 1000);
     assert_int_equal(verdict.answer, USAGE_FULL);
-    assert_int_equal(verdict.used, 1000);
+    assert_int_equal(verdict.used.octets, 1000);
+}
+
+static void
+number_of_messages_has_a_total_too(void **state)
+{
+    Fixture *fixture = *state;
+    const UsageRequest request = {
+        .user = "ana@example.org", .wanted = {1, 2}, .total = {.messages = 34}, .now_us = now_us};
+    UsageVerdict verdict = {0};
+
+    note(fixture->usage, "ana@example.org", 200, now_us, 0); /* 20 messages */
+    note(fixture->usage, "bob@example.org", 100, now_us, 0);
+    know_domain(fixture->usage);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(usage_admit(fixture->usage, &request, &verdict, NULL));
+        assert_int_equal(verdict.answer, USAGE_ADMITTED);
+    }
+    assert_true(usage_admit(fixture->usage, &request, &verdict, NULL));
+    assert_int_equal(verdict.answer, USAGE_FULL);
+    assert_int_equal(verdict.used.messages, 34);
 }
 
 static void
@@ -371,8 +395,8 @@ domain_that_was_counted_long_ago_is_stale_unless_that_is_said_to_be_fine(void **
 {
     Fixture *fixture = *state;
     UsageRequest request = {.user = "ana@example.org",
-                            .octets = 1,
-                            .total = 1000,
+                            .wanted = {1, 1},
+                            .total = {.octets = 1000},
                             .now_us = now_us + (gint64)3601 * G_USEC_PER_SEC,
                             .max_age_s = 3600};
     UsageVerdict verdict = {0};
@@ -414,7 +438,8 @@ static void
 first_refusal_is_remembered_until_something_fits(void **state)
 {
     Fixture *fixture = *state;
-    UsageRequest request = {.user = "ana@example.org", .octets = 1000, .total = 1000};
+    UsageRequest request = {
+        .user = "ana@example.org", .wanted = {1000, 1}, .total = {.octets = 1000}};
     UsageVerdict verdict = {0};
 
     note(fixture->usage, "ana@example.org", 100, now_us, 0);
@@ -434,7 +459,8 @@ static void
 locked_file_puts_the_delivery_off_with_the_name_of_the_file(void **state)
 {
     Fixture *fixture = *state;
-    const UsageRequest request = {.user = "ana@example.org", .octets = 1, .total = 1000};
+    const UsageRequest request = {
+        .user = "ana@example.org", .wanted = {1, 1}, .total = {.octets = 1000}};
     g_autoptr(Usage) hasty = usage_new(fixture->path, 0);
     g_autoptr(GError) error = NULL;
     UsageVerdict verdict = {0};
@@ -467,7 +493,7 @@ start_deliveries(const Fixture *fixture, unsigned number, guint64 total)
 
     for (gint64 i = 1; i <= DELIVERIES; i++) {
         const UsageRequest request = {
-            .user = user, .octets = OCTETS, .total = total, .now_us = now_us};
+            .user = user, .wanted = {OCTETS, 1}, .total = {.octets = total}, .now_us = now_us};
         UsageVerdict verdict = {0};
 
         assert_true(usage_admit(usage, &request, &verdict, NULL));
@@ -647,6 +673,7 @@ main(void)
         TEST(file_that_is_no_database_is_named_and_left_alone),
         TEST(file_that_was_removed_is_made_again),
         TEST(message_exactly_at_the_total_is_admitted_and_one_octet_more_is_not),
+        TEST(number_of_messages_has_a_total_too),
         TEST(message_larger_than_the_total_never_fits),
         TEST(what_a_failed_delivery_had_set_aside_is_free_again),
         TEST(what_was_set_aside_becomes_the_usage_when_it_is_noted),
