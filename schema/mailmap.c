@@ -344,12 +344,12 @@ aliases_sql(const char *forwardings)
 }
 
 static bool
-collect(const Mailmap *map, sqlite3_stmt *stmt, GStrvBuilder *aliases, GError **error)
+collect(const Mailmap *map, sqlite3_stmt *stmt, GStrvBuilder *texts, GError **error)
 {
     int rc;
 
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-        g_strv_builder_add(aliases, (const char *)sqlite3_column_text(stmt, 0));
+        g_strv_builder_add(texts, (const char *)sqlite3_column_text(stmt, 0));
     return rc == SQLITE_DONE ||
            database_set_error(map->connection->db, map->options.path, "read", error);
 }
@@ -371,4 +371,45 @@ mailmap_aliases(Mailmap *map, const char *user, GError **error)
         return NULL;
     (void)sqlite3_bind_text(stmt, 1, user, -1, SQLITE_STATIC); /* fails in the step */
     return collect(map, stmt, aliases, error) ? g_strv_builder_end(aliases) : NULL;
+}
+
+/* ---- all of a domain ------------------------------------------------------ */
+
+bool
+mailmap_users(Mailmap *map, const char *domain, char ***users_out, GError **error)
+{
+    g_autoptr(GStrvBuilder) users = g_strv_builder_new();
+    g_autoptr(sqlite3_stmt) stmt = NULL;
+
+    *users_out = NULL;
+    if (has_own_query(map))
+        return true;
+    if (!follow_file(map, error))
+        return false;
+    stmt = database_prepare(map->connection->db, map->options.path, map->preset->users, error);
+    if (stmt == NULL)
+        return false;
+    (void)sqlite3_bind_text(stmt, 1, domain, -1, SQLITE_STATIC); /* fails in the step */
+    if (!collect(map, stmt, users, error))
+        return false;
+    *users_out = g_strv_builder_end(users);
+    return true;
+}
+
+Mailbox *
+mailmap_user(Mailmap *map, const char *user, GError **error)
+{
+    const char *at = strrchr(user, '@');
+    g_autofree char *local = g_strndup(user, at != NULL ? (gsize)(at - user) : 0);
+    Mailbox *mailbox = NULL;
+
+    if (!follow_file(map, error) ||
+        !query_run(map->connection->query, local, at != NULL ? at + 1 : user, &mailbox, error))
+        return NULL;
+    if (mailbox == NULL)
+        g_set_error(error, MAILMAP_ERROR, MAILMAP_ERROR_UNKNOWN_ADDRESS, "there is no mailbox '%s'",
+                    user);
+    else
+        mailbox->address = g_strdup(mailbox->user);
+    return mailbox;
 }

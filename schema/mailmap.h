@@ -117,6 +117,15 @@ char **mailmap_aliases(Mailmap *map, const char *user, GError **error);
  * are more than were followed. Fails as mailmap_lookup(). */
 char **mailmap_destinations(Mailmap *map, const char *address, bool *is_all_out, GError **error);
 
+/* Keys of all mailboxes of a domain (in lower case), in any order, the switched off among them.
+ * NULL-terminated, free with g_strfreev(); *users_out is NULL when it cannot be told: mailbox_query
+ * is the administrator's own. Fails as mailmap_lookup(). */
+bool mailmap_users(Mailmap *map, const char *domain, char ***users_out, GError **error);
+
+/* The mailbox with that key, be it a catch-all, as mailmap_lookup() would find it. Fails likewise.
+ */
+Mailbox *mailmap_user(Mailmap *map, const char *user, GError **error);
+
 Mailbox *mailbox_copy(const Mailbox *mailbox);
 void mailbox_free(Mailbox *mailbox); /* NULL is fine */
 

@@ -24,6 +24,7 @@ static const Preset presets[] = {
                  " d.quota_bytes AS domain_quota_bytes, d.quota_messages AS domain_quota_messages"
                  " FROM users AS u JOIN domains AS d ON d.domain = u.domain"
                  " WHERE u.email = :address",
+        .users = "SELECT email FROM users WHERE domain = ?1",
         .forwardings = "SELECT source, destination FROM forwardings",
         .destinations =
             "SELECT f.destination FROM forwardings AS f JOIN domains AS d ON d.domain = f.domain"
@@ -38,6 +39,8 @@ static const Preset presets[] = {
                  " replace(substr(email, -length(:domain)) || '/' || substr(email, 1,"
                  " length(email) - length(:domain) - 1), '%', '%%') AS home, '.' AS maildir"
                  " FROM users WHERE email = :address COLLATE NOCASE AND :local <> ''",
+        .users = "SELECT email FROM users WHERE substr(email, -length(?1) - 1) = '@' || ?1 COLLATE "
+                 "NOCASE",
         .forwardings = "SELECT source, destination FROM forwardings",
         .destinations = "SELECT destination FROM forwardings WHERE source = ?1 COLLATE NOCASE"
                         " UNION ALL SELECT NULL FROM users WHERE email = ?1 COLLATE NOCASE LIMIT 1",
@@ -60,6 +63,7 @@ static const Preset presets[] = {
                  "NOCASE"
                  " JOIN domain AS d ON d.domain = m.domain"
                  " WHERE a.alias_domain = :domain COLLATE NOCASE",
+        .users = "SELECT username FROM mailbox WHERE domain = ?1 COLLATE NOCASE",
         .forwardings = "SELECT address, goto FROM alias WHERE active = 1",
         .destinations =
             "SELECT goto FROM alias WHERE address = ?1 COLLATE NOCASE AND active = 1"
@@ -94,6 +98,7 @@ static const Preset presets[] = {
                  "NOCASE"
                  " JOIN domain AS d ON d.domain = m.domain"
                  " WHERE a.alias_domain = :domain COLLATE NOCASE",
+        .users = "SELECT username FROM mailbox WHERE domain = ?1 COLLATE NOCASE",
         .forwardings = "SELECT address, forwarding FROM forwardings WHERE active = 1",
         /* A row a destination; a catch-all has the bare domain for its address. */
         .destinations =

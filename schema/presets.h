@@ -13,6 +13,7 @@ typedef struct {
     /* Where one key, ?1 ("ana@example.org", "@example.org"), is forwarded: one row at most, with
      * destinations divided by commas, or NULL for a user that nothing forwards. */
     const char *destinations;
+    const char *users; /* keys of all mailboxes of the domain ?1 */
 } Preset;
 
 /* NULL when there is none of that name. */

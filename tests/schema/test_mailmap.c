@@ -617,6 +617,45 @@ preset_that_does_not_exist_is_named_with_those_that_do(void **state)
     assert_non_null(strstr(error->message, "postfixadmin"));
 }
 
+static void
+all_mailboxes_of_a_domain_are_told_and_found_by_their_keys(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+    char **users = NULL;
+
+    fixture_map(fixture, rows_sql);
+    g_autoptr(Mailmap) map = fixture_open(&options);
+
+    assert_true(mailmap_users(map, "catch.example", &users, NULL));
+    assert_int_equal(g_strv_length(users), 3);
+    for (char **user = users; *user != NULL; user++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Mailbox) mailbox = mailmap_user(map, *user, &error);
+
+        if (mailbox != NULL)
+            assert_string_equal(mailbox->user, *user);
+        else
+            assert_true(g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_INACTIVE));
+    }
+    assert_true(g_strv_contains((const char *const *)users, "@catch.example"));
+    g_strfreev(users);
+}
+
+static void
+key_of_no_mailbox_is_unknown_though_there_is_a_catch_all(void **state)
+{
+    const Fixture *fixture = *state;
+    const MailmapOptions options = fixture_options(fixture);
+    g_autoptr(GError) error = NULL;
+
+    fixture_map(fixture, rows_sql);
+    g_autoptr(Mailmap) map = fixture_open(&options);
+
+    assert_null(mailmap_user(map, "who@catch.example", &error));
+    assert_true(g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_UNKNOWN_ADDRESS));
+}
+
 int
 main(void)
 {
@@ -644,6 +683,8 @@ main(void)
         FIXTURE_TEST(lookup_writes_nothing),
         FIXTURE_TEST(reader_needs_no_right_to_write_file_or_directory),
         FIXTURE_TEST(map_that_may_not_be_read_is_unavailable),
+        FIXTURE_TEST(all_mailboxes_of_a_domain_are_told_and_found_by_their_keys),
+        FIXTURE_TEST(key_of_no_mailbox_is_unknown_though_there_is_a_catch_all),
         FIXTURE_TEST(preset_that_does_not_exist_is_named_with_those_that_do),
     };
     struct CMUnitTest row_tests[G_N_ELEMENTS(rows)];

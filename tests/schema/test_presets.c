@@ -427,6 +427,89 @@ postfixadmin_domain_has_a_total_in_megabytes(void **state)
     assert_int_equal(by_alias->domain_quota_bytes, 3 * 1048576);
 }
 
+static int
+compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+assert_users(const Fixture *fixture, const char *preset, const char *expected)
+{
+    MailmapOptions options = fixture_options(fixture);
+    char **users = NULL;
+
+    options.preset = preset;
+    g_autoptr(Mailmap) map = fixture_open(&options);
+
+    assert_true(mailmap_users(map, "example.org", &users, NULL));
+    qsort(users, g_strv_length(users), sizeof *users, compare_texts);
+    g_autofree char *joined = g_strjoinv(" ", users);
+
+    assert_string_equal(joined, expected);
+    for (char **user = users; *user != NULL; user++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Mailbox) mailbox = mailmap_user(map, *user, &error);
+
+        if (mailbox != NULL)
+            assert_string_equal(mailbox->user, *user);
+        else
+            assert_true(error->domain == MAILMAP_ERROR);
+    }
+    g_strfreev(users);
+}
+
+static void
+tutorial_tells_all_users_of_a_domain(void **state)
+{
+    const Fixture *fixture = *state;
+
+    fixture_sql(fixture->path, tutorial_sql);
+    assert_users(fixture, "tutorial",
+                 "@example.org Bob@Example.org ana@example.org x%d@example.org");
+}
+
+static void
+postfixadmin_tells_all_users_of_a_domain_and_none_of_another(void **state)
+{
+    const Fixture *fixture = *state;
+
+    fixture_sql(fixture->path, postfixadmin_sql);
+    assert_users(fixture, "postfixadmin",
+                 "Upper@Example.ORG ana@example.org dots@example.org empty@example.org "
+                 "gone@example.org minus@example.org none@example.org null@example.org "
+                 "pad@example.org x%n@example.org");
+}
+
+static void
+iredmail_tells_all_users_of_a_domain(void **state)
+{
+    const Fixture *fixture = *state;
+
+    fixture_sql(fixture->path, iredmail_sql);
+    assert_users(fixture, "iredmail",
+                 "ana@example.org gone@example.org nodeliver@example.org nolmtp@example.org "
+                 "other@example.org");
+}
+
+static void
+own_query_cannot_tell_all_users(void **state)
+{
+    const Fixture *fixture = *state;
+    MailmapOptions options = fixture_options(fixture);
+    char *nothing[] = {NULL};
+    char **users = nothing;
+
+    fixture_sql(fixture->path, tutorial_sql);
+    options.preset = "tutorial";
+    options.mailbox_query = "SELECT email AS user, 1 AS active, NULL AS home FROM users"
+                            " WHERE email = :address";
+    g_autoptr(Mailmap) map = fixture_open(&options);
+
+    assert_true(mailmap_users(map, "example.org", &users, NULL));
+    assert_null(users);
+}
+
 static void
 own_query_gets_address_local_part_and_domain(void **state)
 {
@@ -508,6 +591,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(postfixadmin_domain_has_a_total_in_megabytes),
+        FIXTURE_TEST(tutorial_tells_all_users_of_a_domain),
+        FIXTURE_TEST(postfixadmin_tells_all_users_of_a_domain_and_none_of_another),
+        FIXTURE_TEST(iredmail_tells_all_users_of_a_domain),
+        FIXTURE_TEST(own_query_cannot_tell_all_users),
         FIXTURE_TEST(own_query_gets_address_local_part_and_domain),
         FIXTURE_TEST(own_query_forwards_nothing),
         FIXTURE_TEST(tutorial_user_has_one_home_though_case_is_kept),
