@@ -65,7 +65,8 @@ bool quota_is_limited(const QuotaSettings *settings);
 GQuark quota_error_quark(void);
 typedef enum {
     QUOTA_ERROR_FULL,         /* it does not fit: permanent, 5.2.2 */
-    QUOTA_ERROR_FULL_FOR_NOW, /* the same, but over says to try again: 4.2.2 */
+    QUOTA_ERROR_FULL_FOR_NOW, /* the same, but over says to try again, or only what other
+                                 deliveries have set aside is in the way: 4.2.2 */
     QUOTA_ERROR_TOO_BIG,      /* larger than max_message: permanent, 5.2.3 */
     QUOTA_ERROR_BUSY,         /* the mailbox stayed locked, or has too many deliveries: temporary */
 } QuotaError;
@@ -95,11 +96,12 @@ bool quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 n
                    GError **error);
 
 /* The name of the file, without directory and flags: a count made meanwhile by another process
- * leaves it to this reservation. To be called before the file can be seen. Fails with
- * G_FILE_ERROR or QUOTA_ERROR_BUSY. */
+ * leaves it to this reservation. To be called before the file can be seen. Never waits. Fails
+ * with G_FILE_ERROR. */
 bool quota_name(Quota *quota, const char *name, GError **error);
 
 typedef struct {
+    bool is_counted;   /* false: it lies in a folder that does not count, and the rest is 0 */
     QuotaUsage before; /* without this copy */
     QuotaUsage after;
     unsigned warning; /* percent of warn_at that was passed, once a day for each; 0: none */

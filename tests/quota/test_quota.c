@@ -1,18 +1,37 @@
-/* tests/quota/test_quota.c - what can be told without counting */
-#include "lodge.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
-#include "quota/quota.h"
+/* tests/quota/test_quota.c - what fits into a mailbox, and what is entered afterwards */
+#include "tests/quota/mailbox.h"
 
 static void
-no_limit_lets_every_size_pass(void **state)
+nothing_is_limited_without_limits(void **state)
 {
-    (void)state;
-    assert_true(quota_check_size(&(QuotaLimits){0}, G_MAXUINT64, NULL));
+    Mailbox *mailbox = *state;
+
+    assert_false(quota_is_limited(&mailbox->settings));
+    mailbox->settings.max_message = 1;
+    assert_true(quota_is_limited(&mailbox->settings));
+}
+
+static void
+message_that_fills_the_mailbox_fits_and_one_octet_more_is_full(void **state)
+{
+    Mailbox *mailbox = *state;
+
+    mailbox->settings.limits.octets = 1000;
+    mailbox_deliver(mailbox, 400);
+    assert_int_equal(mailbox_try(mailbox, "", 600), -1);
+    assert_int_equal(mailbox_try(mailbox, "", 601), QUOTA_ERROR_FULL);
+}
+
+static void
+delivery_adds_one_line(void **state)
+{
+    Mailbox *mailbox = *state;
+    g_autofree char *text = NULL;
+
+    mailbox->settings.limits = (QuotaLimits){.octets = 1000, .messages = 7};
+    mailbox_deliver(mailbox, 400);
+    text = mailbox_read(mailbox, "maildirsize");
+    assert_string_equal(text, "1000S,7C\n           0            0\n         400            1\n");
 }
 
 static void
@@ -27,12 +46,32 @@ message_as_large_as_the_quota_passes_and_one_octet_more_is_full(void **state)
     assert_true(g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL));
 }
 
+static void
+reservation_that_is_freed_gives_its_room_back(void **state)
+{
+    Mailbox *mailbox = *state;
+    g_autoptr(GError) error = NULL;
+    Quota *quota;
+
+    mailbox->settings.limits.octets = 1000;
+    quota = mailbox_open(mailbox);
+    assert_true(quota_reserve(quota, "", 600, mailbox->now_us, &error));
+    assert_int_equal(mailbox_try(mailbox, "", 401), QUOTA_ERROR_FULL_FOR_NOW);
+    assert_int_equal(mailbox_try(mailbox, "", 400), -1);
+    quota_free(quota);
+    assert_int_equal(mailbox_try(mailbox, "", 1000), -1);
+    assert_usage(mailbox_usage(mailbox), 0, 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_limit_lets_every_size_pass),
-        cmocka_unit_test(message_as_large_as_the_quota_passes_and_one_octet_more_is_full),
+        mailbox_test(nothing_is_limited_without_limits),
+        mailbox_test(message_that_fills_the_mailbox_fits_and_one_octet_more_is_full),
+        mailbox_test(delivery_adds_one_line),
+        mailbox_test(message_as_large_as_the_quota_passes_and_one_octet_more_is_full),
+        mailbox_test(reservation_that_is_freed_gives_its_room_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

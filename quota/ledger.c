@@ -1,0 +1,458 @@
+/* quota/ledger.c - the file "lodge-quota"; see ledger.h
+ *
+ * All of it is one page, read with one call, and words of 64 bits, little-endian since hosts may
+ * share it. It needs no room on the disk once it is made. No value in it can do harm:
+ * a sum is capped, a slot that nobody locks is cleared.
+ *
+ * Neither is the file ever replaced nor removed by us, so that all who have it open have the
+ * same. Somebody else may (a backup that is restored): who takes the mutex of a file that is gone
+ * opens it anew.
+ */
+#include "quota/ledger.h"
+
+#include <sched.h>
+#include <sys/stat.h>
+
+#include "quota/create.h"
+#include "quota/rules.h"
+
+static const char file_name[] = "lodge-quota";
+
+enum {
+    WORD_MAGIC,
+    WORD_REFUSED,
+    WORD_COUNT_INODE,
+    WORD_COUNT_OCTETS,
+    WORD_COUNT_MESSAGES,
+    WORD_LEVEL,
+    WORD_WARNED, /* percent, up, down for each */
+    WORD_SLOTS = 32,
+    SLOT_WORDS = 4, /* octets, in use, folder, name */
+    SLOT_NAME = 3
+};
+
+G_STATIC_ASSERT(WORD_SLOTS + LEDGER_SLOTS * SLOT_WORDS == LEDGER_WORDS);
+G_STATIC_ASSERT(WORD_WARNED + QUOTA_MAX_WARNINGS * 3 <= WORD_SLOTS);
+
+/* "LODGEQ01" read as a number: name and version of the format. */
+static const guint64 magic = G_GUINT64_CONSTANT(0x313051454744434c);
+
+static off_t
+offset_of_word(unsigned word)
+{
+    return (off_t)word * (off_t)sizeof(guint64);
+}
+
+static off_t
+offset_of_slot(unsigned slot)
+{
+    return offset_of_word(WORD_SLOTS + slot * SLOT_WORDS);
+}
+
+/* ---- words ---------------------------------------------------------------- */
+
+/* *count is how many were asked for, then how many there are. */
+static bool
+read_words(const Ledger *ledger, unsigned first, guint64 *words, size_t *count, GError **error)
+{
+    ssize_t got = pread(ledger->fd, words, *count * sizeof *words, offset_of_word(first));
+
+    if (got < 0)
+        return lodge_set_errno(error, "read '%s'", file_name);
+    *count = (size_t)got / sizeof *words;
+    for (size_t i = 0; i < *count; i++)
+        words[i] = GUINT64_FROM_LE(words[i]);
+    return true;
+}
+
+static bool
+write_words(const Ledger *ledger, unsigned first, const guint64 *words, size_t count,
+            GError **error)
+{
+    guint64 encoded[LEDGER_WORDS];
+    size_t len = count * sizeof *words;
+
+    g_assert(first + count <= LEDGER_WORDS);
+    for (size_t i = 0; i < count; i++)
+        encoded[i] = GUINT64_TO_LE(words[i]);
+
+    ssize_t written = pwrite(ledger->fd, encoded, len, offset_of_word(first));
+
+    if (written >= 0 && written != (ssize_t)len)
+        errno = ENOSPC;
+    return written == (ssize_t)len || lodge_set_errno(error, "write '%s'", file_name);
+}
+
+static void
+decode_state(const guint64 *words, LedgerState *state)
+{
+    *state = (LedgerState){.refused_us = (gint64)words[WORD_REFUSED],
+                           .count_inode = words[WORD_COUNT_INODE],
+                           .count_octets = words[WORD_COUNT_OCTETS],
+                           .count_messages = words[WORD_COUNT_MESSAGES],
+                           .warnings.level = words[WORD_LEVEL]};
+    for (size_t i = 0; i < QUOTA_MAX_WARNINGS; i++) {
+        const guint64 *stamps = words + WORD_WARNED + 3 * i;
+
+        state->warnings.warned[i] = (QuotaWarned){
+            .percent = stamps[0], .up_us = (gint64)stamps[1], .down_us = (gint64)stamps[2]};
+    }
+}
+
+static void
+encode_state(const LedgerState *state, guint64 *words)
+{
+    words[WORD_MAGIC] = magic;
+    words[WORD_REFUSED] = (guint64)state->refused_us;
+    words[WORD_COUNT_INODE] = state->count_inode;
+    words[WORD_COUNT_OCTETS] = state->count_octets;
+    words[WORD_COUNT_MESSAGES] = state->count_messages;
+    words[WORD_LEVEL] = state->warnings.level;
+    for (size_t i = 0; i < QUOTA_MAX_WARNINGS; i++) {
+        const QuotaWarned *warned = &state->warnings.warned[i];
+
+        words[WORD_WARNED + 3 * i] = warned->percent;
+        words[WORD_WARNED + 3 * i + 1] = (guint64)warned->up_us;
+        words[WORD_WARNED + 3 * i + 2] = (guint64)warned->down_us;
+    }
+}
+
+static bool
+is_in_use(const guint64 *slot)
+{
+    return slot[0] != 0 || slot[1] != 0 || slot[2] != 0 || slot[3] != 0;
+}
+
+static bool
+clear_slot(const Ledger *ledger, unsigned slot, GError **error)
+{
+    const guint64 words[SLOT_WORDS] = {0};
+
+    return write_words(ledger, WORD_SLOTS + slot * SLOT_WORDS, words, SLOT_WORDS, error);
+}
+
+/* ---- locks ---------------------------------------------------------------- */
+
+/* F_WRLCK or F_UNLCK of one octet. False with EAGAIN: somebody else has it. */
+static bool
+set_lock(int fd, short type, off_t octet)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = octet, .l_len = 1};
+    int result;
+
+    do {
+        result = fcntl(fd, F_OFD_SETLK, &lock);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0 && errno == EACCES) /* POSIX allows either */
+        errno = EAGAIN;
+    return result == 0;
+}
+
+/* The mutex is mostly free, or free in microseconds; a count may take longer. */
+static bool
+wait_for_mutex(int fd, gint64 deadline_us, GError **error)
+{
+    gulong pause_us = 50;
+
+    for (unsigned tries = 0; !set_lock(fd, F_WRLCK, 0); tries++) {
+        if (errno != EAGAIN)
+            return lodge_set_errno(error, "lock '%s'", file_name);
+        if (g_get_monotonic_time() >= deadline_us) {
+            g_set_error(error, QUOTA_ERROR, QUOTA_ERROR_BUSY,
+                        "cannot lock '%s': others hold the mailbox", file_name);
+            return false;
+        }
+        if (tries < 4) {
+            (void)sched_yield();
+        } else {
+            g_usleep(pause_us);
+            pause_us = MIN(2 * pause_us, 5000);
+        }
+    }
+    return true;
+}
+
+/* Whether somebody else holds that slot. */
+static bool
+is_alive(const Ledger *ledger, unsigned slot, bool *is_alive_out, GError **error)
+{
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset_of_slot(slot), .l_len = 1};
+
+    if (fcntl(ledger->fd, F_OFD_GETLK, &lock) != 0)
+        return lodge_set_errno(error, "look at the locks of '%s'", file_name);
+    *is_alive_out = lock.l_type != F_UNLCK;
+    return true;
+}
+
+/* ---- entering ------------------------------------------------------------- */
+
+void
+ledger_close(Ledger *ledger)
+{
+    lodge_close(&ledger->fd);
+    ledger->slot = -1;
+}
+
+void
+ledger_leave(Ledger *ledger)
+{
+    if (ledger->slot < 0)
+        ledger_close(ledger);
+    else
+        (void)set_lock(ledger->fd, F_UNLCK, 0); /* what is locked can be unlocked */
+}
+
+/* -1 with ENOENT: there is none, and none was to be made. */
+static int
+open_file(int dir_fd, bool make)
+{
+    int fd = -1;
+
+    for (unsigned tries = 0; fd < 0 && tries < 3; tries++) { /* others make and remove it */
+        fd = openat(dir_fd, file_name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 || errno != ENOENT || !make)
+            return fd;
+        fd = quota_create_file(dir_fd, file_name, 0);
+        if (fd < 0 && errno != EEXIST)
+            return fd;
+    }
+    return fd;
+}
+
+/* Opens the file and takes the mutex of the one that is there then. */
+static bool
+open_and_lock(Ledger *ledger, bool make, gint64 deadline_us, GError **error)
+{
+    for (;;) {
+        struct stat status;
+
+        ledger->fd = open_file(ledger->dir_fd, make);
+        if (ledger->fd < 0)
+            return (errno == ENOENT && !make) || lodge_set_errno(error, "open '%s'", file_name);
+        if (!wait_for_mutex(ledger->fd, deadline_us, error))
+            return false;
+        if (fstat(ledger->fd, &status) != 0)
+            return lodge_set_errno(error, "stat '%s'", file_name);
+        if (!S_ISREG(status.st_mode)) {
+            errno = EINVAL;
+            return lodge_set_errno(error, "use '%s', which is not a file", file_name);
+        }
+        if (status.st_nlink > 0)
+            return true;
+        lodge_close(&ledger->fd); /* gone while we waited */
+    }
+}
+
+static bool
+make_anew(Ledger *ledger, GError **error)
+{
+    memset(ledger->words, 0, sizeof ledger->words);
+    ledger->state = ledger->saved = (LedgerState){0};
+    encode_state(&ledger->state, ledger->words);
+    if (!write_words(ledger, 0, ledger->words, LEDGER_WORDS, error))
+        return false;
+    ledger->is_damaged = false;
+    return ftruncate(ledger->fd, offset_of_word(LEDGER_WORDS)) == 0 ||
+           lodge_set_errno(error, "shorten '%s'", file_name);
+}
+
+/* An empty file is one that its maker has not come to fill: nothing is lost with it. */
+static bool
+read_file(Ledger *ledger, bool make, GError **error)
+{
+    size_t count = LEDGER_WORDS;
+
+    if (!read_words(ledger, 0, ledger->words, &count, error))
+        return false;
+    ledger->is_damaged = count > 0 && (count < LEDGER_WORDS || ledger->words[WORD_MAGIC] != magic);
+    if (count == 0 || ledger->is_damaged)
+        memset(ledger->words, 0, sizeof ledger->words);
+    decode_state(ledger->words, &ledger->state);
+    ledger->saved = ledger->state;
+    return count > 0 || !make || make_anew(ledger, error);
+}
+
+static bool
+enter(Ledger *ledger, bool make, unsigned timeout_ms, GError **error)
+{
+    gint64 deadline_us = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
+    bool done = ledger->fd >= 0 ? wait_for_mutex(ledger->fd, deadline_us, error)
+                                : open_and_lock(ledger, make, deadline_us, error);
+
+    if (done && (ledger->fd < 0 || read_file(ledger, make, error)))
+        return true;
+    ledger_leave(ledger); /* a reservation stays */
+    return false;
+}
+
+bool
+ledger_enter(Ledger *ledger, unsigned timeout_ms, GError **error)
+{
+    return enter(ledger, true, timeout_ms, error);
+}
+
+bool
+ledger_enter_existing(Ledger *ledger, unsigned timeout_ms, bool *exists_out, GError **error)
+{
+    bool done = enter(ledger, false, timeout_ms, error);
+
+    *exists_out = ledger->fd >= 0;
+    return done;
+}
+
+/* ---- under the mutex ------------------------------------------------------ */
+
+static const guint64 *
+slot_words(const Ledger *ledger, unsigned slot)
+{
+    return ledger->words + WORD_SLOTS + slot * SLOT_WORDS;
+}
+
+static LedgerSlot
+decode_slot(const guint64 *words)
+{
+    return (LedgerSlot){.octets = words[0], .folder = words[2], .name = words[SLOT_NAME]};
+}
+
+/* A slot in use: alive, or lost. It may have been freed since it was read, for which nobody needs
+ * the mutex: it is freed before it is unlocked, so another look at an unlocked one is certain. */
+static bool
+survey_slot(Ledger *ledger, unsigned slot, GError **error)
+{
+    guint64 again[SLOT_WORDS] = {0};
+    size_t count = SLOT_WORDS;
+    bool alive;
+
+    if (!is_alive(ledger, slot, &alive, error))
+        return false;
+    if (alive) {
+        ledger->others[ledger->other_count++] = decode_slot(slot_words(ledger, slot));
+        return true;
+    }
+    if (!read_words(ledger, WORD_SLOTS + slot * SLOT_WORDS, again, &count, error))
+        return false;
+    if (is_in_use(again))
+        ledger->lost[ledger->lost_count++] = (uint8_t)slot;
+    return true;
+}
+
+bool
+ledger_survey(Ledger *ledger, GError **error)
+{
+    ledger->other_count = ledger->lost_count = 0;
+    for (unsigned slot = 0; slot < LEDGER_SLOTS; slot++) {
+        if ((int)slot != ledger->slot && is_in_use(slot_words(ledger, slot)) &&
+            !survey_slot(ledger, slot, error))
+            return false;
+    }
+    return true;
+}
+
+bool
+ledger_repair(Ledger *ledger, GError **error)
+{
+    if (ledger->is_damaged)
+        return make_anew(ledger, error);
+    for (; ledger->lost_count > 0; ledger->lost_count--) {
+        if (!clear_slot(ledger, ledger->lost[ledger->lost_count - 1], error))
+            return false;
+    }
+    return true;
+}
+
+bool
+ledger_save(Ledger *ledger, GError **error)
+{
+    guint64 words[WORD_SLOTS] = {0};
+
+    if (ledger->is_damaged || memcmp(&ledger->state, &ledger->saved, sizeof ledger->state) == 0)
+        return true;
+    encode_state(&ledger->state, words);
+    if (!write_words(ledger, 0, words, WORD_SLOTS, error))
+        return false;
+    ledger->saved = ledger->state;
+    return true;
+}
+
+/* One that nobody locks: where the content was lost, a slot may look free and have its owner. */
+static bool
+lock_free_slot(Ledger *ledger, GError **error)
+{
+    for (unsigned slot = 0; slot < LEDGER_SLOTS; slot++) {
+        if (is_in_use(slot_words(ledger, slot)))
+            continue;
+        if (set_lock(ledger->fd, F_WRLCK, offset_of_slot(slot))) {
+            ledger->slot = (int)slot;
+            return true;
+        }
+        if (errno != EAGAIN)
+            return lodge_set_errno(error, "lock '%s'", file_name);
+    }
+    g_set_error(error, QUOTA_ERROR, QUOTA_ERROR_BUSY,
+                "%d deliveries to the mailbox are under way, and no more can be", LEDGER_SLOTS);
+    return false;
+}
+
+bool
+ledger_take(Ledger *ledger, guint64 octets, guint64 folder, GError **error)
+{
+    g_assert(ledger->slot < 0);
+    if (!lock_free_slot(ledger, error))
+        return false;
+    ledger->own = (LedgerSlot){.octets = octets, .folder = folder};
+
+    const guint64 words[SLOT_WORDS] = {octets, 1, folder, 0};
+
+    return write_words(ledger, WORD_SLOTS + (unsigned)ledger->slot * SLOT_WORDS, words, SLOT_WORDS,
+                       error);
+}
+
+bool
+ledger_names(Ledger *ledger, guint64 *names_out, size_t *count_out, GError **error)
+{
+    guint64 words[LEDGER_SLOTS * SLOT_WORDS] = {0};
+    size_t count = G_N_ELEMENTS(words);
+
+    *count_out = 0;
+    if (!read_words(ledger, WORD_SLOTS, words, &count, error))
+        return false;
+    for (unsigned slot = 0; slot < LEDGER_SLOTS; slot++) {
+        guint64 name = words[slot * SLOT_WORDS + SLOT_NAME];
+
+        if (name != 0)
+            names_out[(*count_out)++] = name;
+    }
+    return true;
+}
+
+bool
+ledger_is_intact(const Ledger *ledger)
+{
+    struct stat status;
+
+    if (ledger->slot < 0 || ledger->is_damaged)
+        return false;
+
+    LedgerSlot found = decode_slot(slot_words(ledger, (unsigned)ledger->slot));
+
+    return memcmp(&found, &ledger->own, sizeof found) == 0 && fstat(ledger->fd, &status) == 0 &&
+           status.st_nlink > 0;
+}
+
+/* ---- without the mutex too ------------------------------------------------ */
+
+bool
+ledger_set_name(Ledger *ledger, guint64 name, GError **error)
+{
+    g_assert(ledger->slot >= 0);
+    ledger->own.name = name;
+    return write_words(ledger, WORD_SLOTS + (unsigned)ledger->slot * SLOT_WORDS + SLOT_NAME, &name,
+                       1, error);
+}
+
+bool
+ledger_release(Ledger *ledger, GError **error)
+{
+    return ledger->slot < 0 || clear_slot(ledger, (unsigned)ledger->slot, error);
+}

@@ -1,0 +1,127 @@
+/* quota/maildirsize.c - the format of "maildirsize"; see maildirsize.h
+ *
+ * Sources: Courier's README.maildirquota, Dovecot's and Exim's writers. What one of them
+ * writes we read; what none of them writes is damage, and damage only costs a count.
+ */
+#include "quota/maildirsize.h"
+
+/* A decimal number of at most 63 bits at *at, which is set behind it. */
+static bool
+take_number(const char **at, const char *end, bool allow_sign, gint64 *number_out)
+{
+    const char *digit = *at;
+    bool is_negative = allow_sign && digit < end && *digit == '-';
+    gint64 number = 0;
+
+    if (is_negative)
+        digit++;
+    if (digit == end || !g_ascii_isdigit(*digit))
+        return false;
+    for (; digit < end && g_ascii_isdigit(*digit); digit++) {
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, *digit - '0', &number))
+            return false;
+    }
+    *at = digit;
+    *number_out = is_negative ? -number : number;
+    return true;
+}
+
+static const char *
+skip_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r'))
+        at++;
+    return at;
+}
+
+/* "1000000S,500C", in any order; at least one. */
+static bool
+parse_limits(const char *at, const char *end, QuotaLimits *limits)
+{
+    do {
+        gint64 number;
+
+        at = skip_blanks(at, end);
+        if (!take_number(&at, end, false, &number) || at == end)
+            return false;
+        if (*at == 'S')
+            limits->octets = (guint64)number;
+        else if (*at == 'C')
+            limits->messages = (guint64)number;
+        else
+            return false;
+        at = skip_blanks(at + 1, end);
+        if (at < end && *at++ != ',')
+            return false;
+    } while (at < end);
+    return true;
+}
+
+static bool
+parse_change(const char *at, const char *end, MaildirsizeSum *change)
+{
+    at = skip_blanks(at, end);
+    if (!take_number(&at, end, true, &change->octets))
+        return false;
+
+    const char *second = skip_blanks(at, end);
+
+    return second != at && take_number(&second, end, true, &change->messages) &&
+           skip_blanks(second, end) == end;
+}
+
+/* One line behind the first, without its line end. */
+static bool
+add_line(const char *at, const char *end, MaildirsizeContent *content)
+{
+    MaildirsizeSum change;
+
+    if (!parse_change(at, end, &change) ||
+        __builtin_add_overflow(content->sum.octets, change.octets, &content->sum.octets) ||
+        __builtin_add_overflow(content->sum.messages, change.messages, &content->sum.messages))
+        return false;
+    if (content->lines++ == 0)
+        content->counted = change;
+    return true;
+}
+
+MaildirsizeContent
+maildirsize_parse(const char *bytes, size_t len)
+{
+    const MaildirsizeContent damaged = {.is_damaged = true};
+    MaildirsizeContent content = {0};
+    const char *end = bytes + len;
+    const char *line_end = len > 0 ? memchr(bytes, '\n', len) : NULL;
+
+    if (line_end == NULL || !parse_limits(bytes, line_end, &content.limits))
+        return damaged;
+    for (const char *line = line_end + 1; line < end; line = line_end + 1) {
+        line_end = memchr(line, '\n', (size_t)(end - line));
+        if (line_end == NULL || !add_line(line, line_end, &content))
+            return damaged;
+    }
+    if (content.lines == 0 || content.sum.octets < 0 || content.sum.messages < 0)
+        return damaged;
+    return content;
+}
+
+char *
+maildirsize_format_limits(const QuotaLimits *limits)
+{
+    GString *line = g_string_new(NULL);
+
+    if (limits->octets != 0 || limits->messages == 0)
+        g_string_append_printf(line, "%" G_GUINT64_FORMAT "S", limits->octets);
+    if (limits->messages != 0)
+        g_string_append_printf(line, "%s%" G_GUINT64_FORMAT "C", line->len > 0 ? "," : "",
+                               limits->messages);
+    g_string_append_c(line, '\n');
+    return g_string_free(line, FALSE);
+}
+
+char *
+maildirsize_format_change(gint64 octets, gint64 messages)
+{
+    return g_strdup_printf("%12" G_GINT64_FORMAT " %12" G_GINT64_FORMAT "\n", octets, messages);
+}

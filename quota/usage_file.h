@@ -1,0 +1,51 @@
+/* quota/usage_file.h - "maildirsize" on the disk
+ *
+ * Courier, Dovecot and Exim write it too, and know nothing of our mutex: they add lines, and put
+ * a new file in its place. All functions are to be called under the mutex, so that we at least
+ * are one at a time.
+ */
+#ifndef LODGE_QUOTA_USAGE_FILE_H
+#define LODGE_QUOTA_USAGE_FILE_H
+
+#include "lodge.h"
+#include "quota/maildirsize.h"
+#include "quota/quota.h"
+
+typedef struct {
+    int dir_fd;     /* borrowed: the Maildir */
+    bool is_shared; /* other hosts write too */
+    int fd;         /* -1: there is none */
+    size_t size;    /* octets read */
+    MaildirsizeContent content;
+} UsageFile;
+
+#define USAGE_FILE_CLOSED(maildir_fd, shared) \
+    ((UsageFile){.dir_fd = (maildir_fd), .is_shared = (shared), .fd = -1})
+
+/* Opens and reads the one that is there now. No file, and one that is none to read (a link), is no
+ * failure: fd is -1 and the content damaged. Fails with G_FILE_ERROR. */
+bool usage_file_open(UsageFile *file, GError **error);
+void usage_file_close(UsageFile *file);
+
+/* Reads it once more. */
+bool usage_file_read(UsageFile *file, GError **error);
+
+/* Writes a new one, in the place of what is there: usage as counted under limits. */
+bool usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *usage,
+                      GError **error);
+
+/* Adds a line. *is_current_out is false when another file stands in its place by now, which may
+ * or may not know of what the line says. */
+bool usage_file_append(const UsageFile *file, gint64 octets, gint64 messages, bool *is_current_out,
+                       GError **error);
+
+/* Removes the one that is there: whoever asks next counts. */
+bool usage_file_remove(const UsageFile *file, GError **error);
+
+/* When it was last written; 0: not known. */
+gint64 usage_file_time_us(const UsageFile *file);
+
+/* 0: not known. */
+guint64 usage_file_inode(const UsageFile *file);
+
+#endif
