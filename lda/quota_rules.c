@@ -102,8 +102,8 @@ parse_rule(const char *text, const char *words_text, QuotaFolderRule *rule, GErr
     g_auto(GStrv) words = g_regex_split_simple("[ \t]+", stripped, 0, 0);
     size_t taken = 0;
 
-    for (size_t i = 0; words[i] != NULL; i += taken) {
-        taken = parse_word(words + i, rule);
+    for (size_t i = 0; i == 0 || words[i] != NULL; i += taken) {
+        taken = words[i] != NULL ? parse_word(words + i, rule) : 0;
         if (taken == 0)
             return refuse(error, text, "'%s' is none of ignore, +SIZE, +PERCENT%% and max SIZE",
                           stripped);
