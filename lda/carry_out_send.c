@@ -17,6 +17,7 @@
 #include "lda/carry_out_parts.h"
 
 #include "lda/identity.h"
+#include "lda/programs.h"
 #include "lda/submission.h"
 #include "lda/user_log.h"
 
@@ -229,6 +230,11 @@ pipe_message(Effects *effects, guint index, GError **error)
     if (action->try) {
         effects->results[index] = g_strdup("failed");
         return true;
+    }
+    if (program_is_temporary(status)) {
+        g_set_error(error, PROGRAM_ERROR, PROGRAM_ERROR_LATER,
+                    "program '%s' asks to be tried again", action->program);
+        return false;
     }
 
     g_autofree char *why = g_strdup_printf("program '%s' failed", action->program);

@@ -12,6 +12,7 @@
 GQuark program_error_quark(void);
 typedef enum {
     PROGRAM_ERROR_UNKNOWN, /* the directory has no such program, or not one that may be run */
+    PROGRAM_ERROR_LATER,   /* it said so: program_is_temporary() */
 } ProgramError;
 
 /* Borrowed. */
