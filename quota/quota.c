@@ -420,6 +420,14 @@ quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 now_us
     return false;
 }
 
+QuotaUsage
+quota_reserved(const Quota *quota)
+{
+    if (quota->ledger.slot < 0)
+        return (QuotaUsage){0};
+    return (QuotaUsage){.octets = quota->octets, .messages = 1};
+}
+
 bool
 quota_name(Quota *quota, const char *name, GError **error)
 {
@@ -500,6 +508,7 @@ quota_settle(Quota *quota, gint64 now_us, QuotaChange *change_out, GError **erro
     }
     if (done) {
         change_out->is_counted = true;
+        change_out->at_us = g_get_real_time(); /* under the mutex: no other one is between */
         change_out->before = quota->usage;
         change_out->after = (QuotaUsage){.octets = quota_add(quota->usage.octets, quota->octets),
                                          .messages = quota_add(quota->usage.messages, 1)};

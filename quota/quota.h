@@ -95,6 +95,9 @@ bool quota_check(Quota *quota, const char *directory, guint64 octets, gint64 now
 bool quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 now_us,
                    GError **error);
 
+/* What is set aside: nothing for a folder that does not count. */
+QuotaUsage quota_reserved(const Quota *quota);
+
 /* The name of the file, without directory and flags: a count made meanwhile by another process
  * leaves it to this reservation. To be called before the file can be seen. Never waits. Fails
  * with G_FILE_ERROR. */
@@ -104,6 +107,7 @@ typedef struct {
     bool is_counted;   /* false: it lies in a folder that does not count, and the rest is 0 */
     QuotaUsage before; /* without this copy */
     QuotaUsage after;
+    gint64 at_us; /* when that was so: of two deliveries to a mailbox the later has the higher */
     unsigned warning; /* percent of warn_at that was passed, once a day for each; 0: none */
     bool is_down;     /* it was passed downwards, since the last delivery */
 } QuotaChange;
