@@ -25,6 +25,7 @@ struct Quota {
     Ledger ledger;
     UsageFile file; /* the one that the reservation was decided on */
     QuotaUsage usage;
+    QuotaUsage own;    /* set aside by the same delivery */
     guint64 octets;    /* of the reservation */
     bool is_uncounted; /* it is for a folder that does not count */
 };
@@ -35,6 +36,7 @@ typedef struct {
     const char *unit;
     guint64 used;
     guint64 set_aside;
+    guint64 own; /* of that, by this delivery */
     guint64 wanted;
     guint64 allowed;
 } Refusal;
@@ -82,6 +84,12 @@ quota_free(Quota *quota)
         return;
     let_go(quota);
     g_free(quota);
+}
+
+void
+quota_set_own(Quota *quota, QuotaUsage own)
+{
+    quota->own = own;
 }
 
 /* ---- usage ---------------------------------------------------------------- */
@@ -171,6 +179,7 @@ fits_mailbox(const Quota *quota, const QuotaUsage *usage, const char *directory,
     *refusal_out = (Refusal){.unit = "octets",
                              .used = usage->octets,
                              .set_aside = octets_set_aside(quota, NULL),
+                             .own = quota->own.octets,
                              .wanted = octets,
                              .allowed = quota_allowed_octets(&quota->settings, directory)};
     if (!fits(refusal_out))
@@ -178,6 +187,7 @@ fits_mailbox(const Quota *quota, const QuotaUsage *usage, const char *directory,
     *refusal_out = (Refusal){.unit = "messages",
                              .used = usage->messages,
                              .set_aside = quota->ledger.other_count,
+                             .own = quota->own.messages,
                              .wanted = 1,
                              .allowed = quota->settings.limits.messages};
     return fits(refusal_out);
@@ -218,7 +228,7 @@ look_into_folder(Quota *quota, const char *directory, guint64 octets, bool *fits
 static bool
 is_a_matter_of_time(const Refusal *refusal)
 {
-    return quota_add(refusal->used, refusal->wanted) <= refusal->allowed;
+    return quota_add(quota_add(refusal->used, refusal->own), refusal->wanted) <= refusal->allowed;
 }
 
 /* "104,857,600", whatever the locale. Free with g_free(). */

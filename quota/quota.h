@@ -78,6 +78,10 @@ typedef struct Quota Quota; /* one mailbox, open for one copy */
 Quota *quota_open(int dir_fd, const QuotaSettings *settings);
 void quota_free(Quota *quota); /* NULL is fine */
 
+/* What the same delivery has set aside in that mailbox by other Quotas: a refusal that only this
+ * is in the way of is as permanent as over says. To be called before quota_reserve(). */
+void quota_set_own(Quota *quota, QuotaUsage own);
+
 /* What is stored now, without what is set aside. Counts anew where "maildirsize" cannot be
  * believed. Fails with G_FILE_ERROR or QUOTA_ERROR_BUSY. */
 bool quota_usage(Quota *quota, QuotaUsage *usage_out, GError **error);

@@ -63,6 +63,23 @@ reservation_that_is_freed_gives_its_room_back(void **state)
     assert_usage(mailbox_usage(mailbox), 0, 0);
 }
 
+static void
+what_the_same_delivery_has_set_aside_is_not_waited_for(void **state)
+{
+    Mailbox *mailbox = *state;
+    g_autoptr(GError) error = NULL;
+
+    mailbox->settings.limits = (QuotaLimits){.octets = 1000, .messages = 2};
+    g_autoptr(Quota) first = mailbox_open(mailbox);
+    g_autoptr(Quota) second = mailbox_open(mailbox);
+    assert_true(quota_reserve(first, "", 600, mailbox->now_us, &error));
+    quota_set_own(second, (QuotaUsage){.octets = 600, .messages = 1});
+    assert_false(quota_reserve(second, "", 401, mailbox->now_us, &error));
+    assert_true(g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL));
+    g_clear_error(&error);
+    assert_true(quota_reserve(second, "", 400, mailbox->now_us, &error));
+}
+
 int
 main(void)
 {
@@ -72,6 +89,7 @@ main(void)
         mailbox_test(delivery_adds_one_line),
         mailbox_test(message_as_large_as_the_quota_passes_and_one_octet_more_is_full),
         mailbox_test(reservation_that_is_freed_gives_its_room_back),
+        mailbox_test(what_the_same_delivery_has_set_aside_is_not_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
