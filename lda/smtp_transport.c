@@ -76,7 +76,7 @@ load_library(GError **error)
     static GMutex mutex;
     static Library curl;
     static bool is_loaded;
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&mutex);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED = g_mutex_locker_new(&mutex);
     void *library = is_loaded ? NULL : dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 
     if (is_loaded)
