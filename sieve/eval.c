@@ -5,6 +5,7 @@
  * parser has seen to, and includes no deeper than [sieve] include_max_depth.
  */
 #include "sieve/extension.h"
+#include "sieve/libsieve.h"
 #include "sieve/modules.h"
 #include "sieve/run_private.h"
 
@@ -131,6 +132,8 @@ eval_script(SieveRun *run, SieveScript *script, GError **error)
     scope->has_variables = sieve_script_has_required(script, "variables");
     scope->outer = run->scope;
     run->scope = scope;
+    if (run->host->libsieve != NULL)
+        return sieve_libsieve_eval(run, script, error);
     return sieve_eval_block(run, sieve_script_first(script), error);
 }
 

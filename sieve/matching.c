@@ -5,6 +5,7 @@
  */
 #include "sieve/extension.h"
 #include "sieve/extlists.h"
+#include "sieve/libsieve.h"
 #include "sieve/limits.h"
 #include "sieve/run_private.h"
 
@@ -144,6 +145,8 @@ sieve_matching_value(SieveMatching *matching, SieveText value, GError **error)
 {
     SieveMatchType type = matching->node->matcher->type;
 
+    if (matching->run->collected != NULL)
+        return sieve_libsieve_collect(matching->run, value, error);
     if (type == SIEVE_MATCH_COUNT) {
         matching->count++;
         return sieve_run_step(matching->run, 1, error);

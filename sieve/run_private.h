@@ -39,7 +39,8 @@ struct SieveRun {
     guint64 steps_at_clock; /* when to look at the clock again */
     gint64 cpu_started_us;
 
-    bool exhausted; /* there was no memory for a string: the next step fails */
+    bool exhausted;       /* there was no memory for a string: the next step fails */
+    GPtrArray *collected; /* not NULL: values go here and are not compared; libsieve_run.c */
 
     GPtrArray *actions;    /* of SieveAction */
     guint first_duplicate; /* the same of duplicates */

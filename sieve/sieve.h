@@ -109,6 +109,24 @@ const char *sieve_script_name(const SieveScript *script);
 /* The extensions the script requires, NULL-terminated; belongs to the script. */
 const char *const *sieve_script_requires(const SieveScript *script);
 
+/* ---- another engine ------------------------------------------------------ */
+
+/* Whether libsieve does what script means: else complaints say what it does not. */
+bool sieve_script_suits_libsieve(const SieveScript *script, GPtrArray *complaints);
+
+/* A script in the words of libsieve (libsieve_run.c). In the text every action is fileinto "N",
+ * where N is its number, and whatever a test compares is the header field "N". */
+typedef struct {
+    const char *text;
+    const char *const *const *fields; /* the values of each, NULL-terminated; none: not there */
+    size_t field_count;
+    guint64 size;         /* of the message, for "size" */
+    guint64 max_cpu_time; /* seconds; 0: no limit */
+    /* The answer: */
+    GArray *actions; /* of guint32: the actions asked for, in their order */
+    unsigned line;   /* of the script, where it failed */
+} SieveLibsieveTask;
+
 /* ---- host: what the engine asks ------------------------------------------ */
 
 typedef enum { SIEVE_INCLUDE_PERSONAL, SIEVE_INCLUDE_GLOBAL } SieveIncludeFrom;
@@ -157,6 +175,8 @@ typedef struct SieveHost {
     void (*trace)(void *data, const char *script, unsigned line, const char *text);
     /* A warning at run time: what the script asked for was done otherwise. */
     void (*warn)(void *data, const char *script, unsigned line, const char *text);
+    /* Runs the scripts, which must suit libsieve, in the stead of this engine. NULL: this does. */
+    bool (*libsieve)(void *data, SieveLibsieveTask *task, GError **error);
 } SieveHost;
 
 /* ---- actions: the answer ------------------------------------------------- */
