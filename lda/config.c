@@ -11,6 +11,7 @@
 #include "lda/config.h"
 
 #include "lda/config_value.h"
+#include "lda/libsieve_child.h"
 #include "lda/outgoing.h"
 #include "lda/quota_rules.h"
 
@@ -308,6 +309,11 @@ check_together(Reading *reading)
         complain(reading, 0, CONFIG_ERROR_VALUE, "sieve.notify_envelope_from: '%s' is not a sender",
                  config->sieve.notify_envelope_from);
     check_quota_rules(reading);
+    if (config->sieve.chosen_engine == SIEVE_ENGINE_LIBSIEVE && !libsieve_is_built())
+        complain(
+            reading, 0, CONFIG_ERROR_VALUE,
+            "sieve.engine: this lodge was built without libsieve; set engine = lodge, or build "
+            "lodge again where libsieve2-dev is installed");
 }
 
 static void

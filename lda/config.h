@@ -18,6 +18,7 @@ typedef enum { DETAIL_FOLDER_NO, DETAIL_FOLDER_EXISTING, DETAIL_FOLDER_CREATE } 
 typedef enum { COMPRESS_NO, COMPRESS_GZIP } Compress;
 typedef enum { DURABILITY_FULL, DURABILITY_NONE } Durability;
 typedef enum { REJECT_SMTP, REJECT_MDN } RejectMethod;
+typedef enum { SIEVE_ENGINE_LODGE, SIEVE_ENGINE_LIBSIEVE } SieveEngine;
 typedef enum { SUBMISSION_TLS_NO, SUBMISSION_TLS_TRY, SUBMISSION_TLS_YES } SubmissionTls;
 typedef enum { LOG_TARGET_FILE, LOG_TARGET_SYSLOG, LOG_TARGET_STDERR } LogTarget;
 typedef enum { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON } LogFormat;
@@ -70,6 +71,7 @@ typedef struct LdaConfig {
     } lmtp;
     struct {
         SieveSettings engine; /* what the engine itself is told */
+        int chosen_engine;    /* SieveEngine; the key "engine" */
         char *script;         /* templates for config_expand() */
         char *default_script; /* "": none; the key "default" */
         char **before;        /* templates of files and directories */

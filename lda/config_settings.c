@@ -173,6 +173,10 @@ static const ConfigSetting settings[] = {
          "back here."),
     PATH(sieve, srs_secrets, LODGE_SYSCONFDIR "/srs.secret",
          "File with a secret a line for srs: the first signs, all are accepted."),
+    MEMBER(sieve, "engine", sieve.chosen_engine, CONFIG_WORD, "one of: lodge, libsieve", "lodge", 0,
+           0,
+           "What runs scripts. libsieve is for old scripts only: RFC 3028 and a process for each "
+           "message; see lodge-sieve(1)."),
     ENGINE_TEXT(user_email, "", "The user's own address; empty: the one of the row in the map."),
     ENGINE_TEXT(recipient_delimiter, "+",
                 "Separators of subaddresses in scripts; each character is one."),

@@ -10,8 +10,10 @@
  */
 #include "lda/ctl_sieve.h"
 
+#include "lda/libsieve_child.h"
 #include "lda/lists.h"
 #include "lda/maildir.h"
+#include "lda/scripts.h"
 #include "lda/state.h"
 #include "sieve/complaints.h"
 
@@ -133,7 +135,7 @@ trial_world_compile(TrialWorld *world, const char *name, const char *text, size_
     g_autofree char *copy = g_utf8_make_valid(text, (gssize)len);
 
     g_hash_table_insert(world->sources, g_strdup(name), g_strsplit(copy, "\n", -1));
-    return sieve_script_compile(name, text, len, &world->config->sieve.engine, complaints);
+    return scripts_compile(world->config, name, text, len, complaints);
 }
 
 const char *
@@ -445,6 +447,7 @@ trial_world_new(const LdaConfig *config, const TrialOptions *options, GError **e
         .debug = debug,
         .trace = options->tracing ? trace : NULL,
         .warn = warn,
+        .libsieve = config->sieve.chosen_engine == SIEVE_ENGINE_LIBSIEVE ? libsieve_evaluate : NULL,
     };
     return fill(world, error) ? g_steal_pointer(&world) : NULL;
 }

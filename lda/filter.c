@@ -5,6 +5,7 @@
  */
 #include "lda/filter.h"
 
+#include "lda/libsieve_child.h"
 #include "lda/lists.h"
 #include "lda/outcome.h"
 #include "lda/programs.h"
@@ -437,6 +438,9 @@ prepare_host(Filter *filter)
         .environment = environment,
         .debug = debug,
         .warn = warn,
+        .libsieve = filter->context.config->sieve.chosen_engine == SIEVE_ENGINE_LIBSIEVE
+                        ? libsieve_evaluate
+                        : NULL,
     };
 }
 

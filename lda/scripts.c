@@ -253,6 +253,19 @@ read_text(int fd, size_t limit, GString *text)
     }
 }
 
+SieveScript *
+scripts_compile(const LdaConfig *config, const char *name, const char *text, size_t len,
+                GPtrArray *complaints)
+{
+    g_autoptr(SieveScript) script =
+        sieve_script_compile(name, text, len, &config->sieve.engine, complaints);
+
+    if (script != NULL && config->sieve.chosen_engine == SIEVE_ENGINE_LIBSIEVE &&
+        !sieve_script_suits_libsieve(script, complaints))
+        return NULL;
+    return g_steal_pointer(&script);
+}
+
 /* Compiles what fd is open at. NULL and errno. */
 static Compiled *
 compile(const Scripts *scripts, int fd, const char *name)
@@ -272,7 +285,7 @@ compile(const Scripts *scripts, int fd, const char *name)
     compiled->complaints = sieve_complaints_new();
     if (S_ISREG(info.st_mode))
         compiled->script =
-            sieve_script_compile(name, text->str, text->len, settings, compiled->complaints);
+            scripts_compile(scripts->config, name, text->str, text->len, compiled->complaints);
     else
         sieve_complaints_add(compiled->complaints, true, name, 1, 1, "this is not a regular file");
     return compiled;

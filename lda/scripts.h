@@ -35,6 +35,10 @@ typedef struct {
 GPtrArray *scripts_chain(Scripts *scripts, const Mailbox *mailbox, const char *home,
                          GError **error);
 
+/* As sieve_script_compile(), for the engine that the configuration names. */
+SieveScript *scripts_compile(const LdaConfig *config, const char *name, const char *text,
+                             size_t len, GPtrArray *complaints);
+
 /* include: the script NAME of the directory. *script_out is NULL when there is none, or when it
  * does not compile; complaints, which may be NULL, then has its errors. */
 bool scripts_include(Scripts *scripts, const char *directory, const char *name,

@@ -9,6 +9,7 @@
 #include <glib/gstdio.h>
 
 #include "lda/config.h"
+#include "lda/libsieve_child.h"
 
 static char *
 write_file(const char *text)
@@ -344,6 +345,20 @@ named_file_must_exist(void **state)
                         "/nonexistent/lodge.conf: cannot read it: there is no such file");
 }
 
+static void
+engine_that_is_not_there_is_refused_with_what_to_do(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(LdaConfig) config = load_text("[sieve]\nengine = libsieve\n", NULL, &error);
+
+    (void)state;
+    assert_int_equal(config != NULL, libsieve_is_built());
+    if (config == NULL) {
+        assert_true(g_error_matches(error, CONFIG_ERROR, CONFIG_ERROR_VALUE));
+        assert_non_null(strstr(error->message, "where libsieve2-dev is installed"));
+    }
+}
+
 typedef struct {
     const char *behaviour;
     const char *text, *user, *home;
@@ -405,6 +420,7 @@ main(void)
         cmocka_unit_test(override_wins_over_the_file_and_the_last_override_over_the_first),
         cmocka_unit_test(bad_override_is_named_with_its_fault),
         cmocka_unit_test(named_file_must_exist),
+        cmocka_unit_test(engine_that_is_not_there_is_refused_with_what_to_do),
     };
     struct CMUnitTest tests[G_N_ELEMENTS(good) + G_N_ELEMENTS(bad) + G_N_ELEMENTS(expansions) +
                             G_N_ELEMENTS(others)];
