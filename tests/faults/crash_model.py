@@ -17,7 +17,8 @@ leave is among those that are tried:
                     an fsync of anything makes all names before it durable
   ext4, no journal  as POSIX, but an fsync of a new file syncs its directories too
   btrfs             an fsync writes a log of that file or directory, a commit everything
-The data of a file that was not synced may be missing on all of them.
+The data of a file that was not synced may be missing on all of them, and so may whatever is in
+a directory that was not. crash_image.py asks these file systems themselves.
 
 The promises: a message that was said to be stored is in new/ or cur/, whole, in every state;
 a message in new/ or cur/ is whole in every state, said to be stored or not. The small
