@@ -70,6 +70,14 @@ typedef struct LdaConfig {
         guint64 drain_timeout;
     } lmtp;
     struct {
+        char **listen; /* as for lmtp */
+        guint64 socket_mode;
+        char *socket_user;
+        char *socket_group;
+        guint64 workers;
+        guint64 idle_timeout;
+    } policy;
+    struct {
         SieveSettings engine; /* what the engine itself is told */
         int chosen_engine;    /* SieveEngine; the key "engine" */
         char *script;         /* templates for config_expand() */

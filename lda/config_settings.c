@@ -120,6 +120,20 @@ static const ConfigSetting settings[] = {
     SECONDS(lmtp, drain_timeout, "30s", 0, 3600,
             "How long to wait for deliveries in progress when lodged is stopped."),
 
+    ROW(policy, listen, CONFIG_LISTENERS, "listeners", "", 0, 0,
+        "Sockets where Postfix asks by check_policy_service, before it accepts a message, whether "
+        "there is room for it; unix:/var/spool/postfix/private/lodge-policy is reached from its "
+        "chroot. Empty: none."),
+    ROW(policy, socket_mode, CONFIG_MODE, "octal mode", "0660", 0, 0777, "Mode of unix sockets."),
+    TEXT(policy, socket_user, "", "Owner of unix sockets; empty: who starts lodged."),
+    TEXT(policy, socket_group, "postfix",
+         "Group of unix sockets, set when lodged is started as root; empty: its own."),
+    COUNT(policy, workers, "2", 1, 100,
+          "Processes that answer; each serves any number of connections."),
+    SECONDS(policy, idle_timeout, "20m", 1, 86400,
+            "How long a connection may be silent; keep it above smtpd_policy_service_max_ttl of "
+            "Postfix (1000s)."),
+
     ROW(sieve, script, CONFIG_TEMPLATE, "path with %u %n %d %h", "%h/.dovecot.sieve", 0, 0,
         "Active script of a user whose row in the map names none; empty: there are none."),
     MEMBER(sieve, "default", sieve.default_script, CONFIG_TEMPLATE, "path with %u %n %d %h", "", 0,

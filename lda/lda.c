@@ -78,8 +78,8 @@ lda_namer(Lda *lda)
 
 /* ---- the map -------------------------------------------------------------- */
 
-static bool
-open_map(Lda *lda, GError **error)
+bool
+lda_open_map(Lda *lda, GError **error)
 {
     const LdaConfig *config = lda->config;
     const MailmapOptions options = {
@@ -96,19 +96,25 @@ open_map(Lda *lda, GError **error)
     return lda->map != NULL;
 }
 
+void
+lda_forget_map(Lda *lda, const GError *error)
+{
+    if (g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_UNAVAILABLE) ||
+        g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_SCHEMA))
+        g_clear_pointer(&lda->map, mailmap_close);
+}
+
 LdaRecipient *
 lda_resolve(Lda *lda, const char *address, LdaOutcome **outcome_out)
 {
     g_autoptr(GError) error = NULL;
     Mailbox *mailbox = NULL;
 
-    if (open_map(lda, &error))
+    if (lda_open_map(lda, &error))
         mailbox = mailmap_lookup(lda->map, address, &error);
     if (mailbox != NULL)
         return lda_recipient_new(address, mailbox);
-    if (g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_UNAVAILABLE) ||
-        g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_SCHEMA))
-        g_clear_pointer(&lda->map, mailmap_close);
+    lda_forget_map(lda, error);
     *outcome_out = lda_outcome_from_error(error);
     return NULL;
 }

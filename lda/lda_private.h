@@ -20,6 +20,12 @@ struct Lda {
 /* The namer of this process, also after a fork. */
 MaildirNamer *lda_namer(Lda *lda);
 
+/* Opens the map unless it is open. */
+bool lda_open_map(Lda *lda, GError **error);
+
+/* Closes it after a failure that a new one might not have; error may be NULL. */
+void lda_forget_map(Lda *lda, const GError *error);
+
 /* ---- record.c: lines of the deliver log ---------------------------------- */
 
 typedef struct {

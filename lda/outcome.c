@@ -30,6 +30,8 @@ static const struct {
     {mailmap_error_quark, MAILMAP_ERROR_BAD_ROW, "4.3.5"},
     {mailmap_error_quark, MAILMAP_ERROR_SCHEMA, "4.3.5"},
     {quota_error_quark, QUOTA_ERROR_FULL, "5.2.2"},
+    {quota_error_quark, QUOTA_ERROR_FULL_FOR_NOW, "4.2.2"},
+    {quota_error_quark, QUOTA_ERROR_TOO_BIG, "5.2.3"},
     {lda_error_quark, LDA_ERROR_TOO_BIG, "5.2.3"},
     {lda_error_quark, LDA_ERROR_TOO_MANY_HOPS, "5.4.6"},
     {lda_error_quark, LDA_ERROR_BAD_FOLDER, "4.2.0"},

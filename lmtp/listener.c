@@ -26,6 +26,7 @@
 struct Listener {
     int fd;
     bool is_ours;
+    ListenerService service;
     ListenerAddress address;
     struct stat file; /* unix: what we bound, so that nothing else is ever removed */
 };
@@ -35,7 +36,7 @@ struct Listener {
 static bool
 set_address_error(GError **error, const char *text, const char *why)
 {
-    g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[lmtp] listen: '%s': %s", text, why);
+    g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "listen: '%s': %s", text, why);
     return false;
 }
 
@@ -332,6 +333,18 @@ listener_is_ours(const Listener *listener)
     return listener->is_ours;
 }
 
+ListenerService
+listener_service(const Listener *listener)
+{
+    return listener->service;
+}
+
+void
+listener_set_service(Listener *listener, ListenerService service)
+{
+    listener->service = service;
+}
+
 bool
 listener_is_at(const Listener *listener, const ListenerAddress *address)
 {
@@ -377,7 +390,8 @@ listener_refuse_waiting(const Listener *listener, const char *reply)
         if (fd < 0)
             break;
         /* A fresh socket's buffer holds it; a client that is gone does not mind. */
-        (void)send(fd, reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (reply != NULL)
+            (void)send(fd, reply, strlen(reply), MSG_NOSIGNAL | MSG_DONTWAIT);
     }
     return count;
 }

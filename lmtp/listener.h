@@ -1,6 +1,6 @@
 /* lmtp/listener.h - one listening socket
  *
- * Opened from a line of [lmtp] listen, or adopted: passed by systemd, or by the
+ * Opened from a line of [lmtp] or [policy] listen, or adopted: passed by systemd, or by the
  * program this one replaced. Several processes accept on it.
  */
 #ifndef LODGE_LMTP_LISTENER_H
@@ -32,6 +32,9 @@ typedef struct {
     gid_t gid;
 } ListenerPermissions;
 
+/* What is spoken on a socket: LMTP until listener_set_service() says otherwise. */
+typedef enum { LISTENER_LMTP, LISTENER_POLICY, LISTENER_SERVICES } ListenerService;
+
 typedef struct Listener Listener;
 
 /* Listens at address. The file of a unix socket that nobody answers on is
@@ -51,6 +54,8 @@ bool listener_set_permissions(const Listener *listener, const ListenerPermission
 
 int listener_fd(const Listener *listener);
 bool listener_is_ours(const Listener *listener);
+ListenerService listener_service(const Listener *listener);
+void listener_set_service(Listener *listener, ListenerService service);
 bool listener_is_at(const Listener *listener, const ListenerAddress *address);
 char *listener_format(const Listener *listener);
 
@@ -58,7 +63,8 @@ char *listener_format(const Listener *listener);
  * errno on failure, EAGAIN when another process was faster. */
 int listener_accept(const Listener *listener, struct sockaddr_storage *peer_out);
 
-/* Accepts whatever waits, sends reply and closes. Never blocks. Returns how many. */
+/* Accepts whatever waits, sends reply, unless it is NULL, and closes. Never blocks. Returns how
+ * many. */
 unsigned listener_refuse_waiting(const Listener *listener, const char *reply);
 
 /* Stops listening for good: removes the file of a unix socket of ours, refuses who

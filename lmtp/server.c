@@ -12,6 +12,7 @@
 
 #include "lda/log.h"
 #include "lda/outcome.h"
+#include "lmtp/policy_worker.h"
 #include "lmtp/server_listeners.h"
 #include "lmtp/server_pool.h"
 #include "lmtp/server_sweep.h"
@@ -34,7 +35,7 @@ typedef struct {
     ServerSettings *settings;
     Log *log;
     GPtrArray *listeners; /* of Listener */
-    Pool *pool;
+    Pool *pools[LISTENER_SERVICES];
     GArray *retired; /* of pid_t: workers of former pools and former programs */
     int signal_fd;
     int kick_fd;
@@ -104,10 +105,30 @@ after_fork(void *data)
     lodge_close(&server->stop_write_fd);
 }
 
-static Pool *
-new_pool(Server *server, const ServerSettings *settings, Log *log, GError **error)
+static bool
+has_service(const Server *server, ListenerService service)
 {
+    for (guint i = 0; i < server->listeners->len; i++) {
+        if (listener_service(g_ptr_array_index(server->listeners, i)) == service)
+            return true;
+    }
+    return false;
+}
+
+/* A pool for each service; one that has no socket gets no workers. */
+static bool
+new_pools(Server *server, const ServerSettings *settings, Log *log, Pool **pools_out,
+          GError **error)
+{
+    const LdaConfig *config = settings->config;
+    unsigned policy_workers =
+        has_service(server, LISTENER_POLICY) ? (unsigned)config->policy.workers : 0;
     PoolParent parent = {
+        .name = "worker",
+        .service = LISTENER_LMTP,
+        .minimum = (unsigned)config->lmtp.min_workers,
+        .maximum = (unsigned)config->lmtp.max_workers,
+        .run = worker_run,
         .settings = settings,
         .log = log,
         .listeners = server->listeners,
@@ -116,13 +137,42 @@ new_pool(Server *server, const ServerSettings *settings, Log *log, GError **erro
         .after_fork = after_fork,
         .data = server,
     };
-    return pool_new(&parent, error);
+    g_autoptr(Pool) lmtp = pool_new(&parent, error);
+
+    parent.name = "policy worker";
+    parent.service = LISTENER_POLICY;
+    parent.minimum = parent.maximum = policy_workers;
+    parent.run = policy_worker_run;
+    Pool *policy = lmtp != NULL ? pool_new(&parent, error) : NULL;
+    if (policy == NULL)
+        return false;
+    pools_out[LISTENER_LMTP] = g_steal_pointer(&lmtp);
+    pools_out[LISTENER_POLICY] = policy;
+    return true;
 }
 
 static void
-start_workers(Pool *pool)
+start_workers(Pool *const *pools)
 {
-    (void)pool_adjust(pool, g_get_monotonic_time()); /* the loop asks for the time again */
+    for (int i = 0; i < LISTENER_SERVICES; i++)
+        (void)pool_adjust(pools[i], g_get_monotonic_time()); /* the loop asks for the time again */
+}
+
+static void
+signal_workers(const Server *server, int signal_number, GArray *pids)
+{
+    for (int i = 0; i < LISTENER_SERVICES; i++)
+        pool_signal(server->pools[i], signal_number, pids);
+}
+
+static unsigned
+count_workers(const Server *server)
+{
+    unsigned count = server->retired->len;
+
+    for (int i = 0; i < LISTENER_SERVICES; i++)
+        count += pool_size(server->pools[i]);
+    return count;
 }
 
 static void
@@ -160,10 +210,9 @@ start(Server *server, GError **error)
         (server->log = open_log(server->settings, error)) == NULL || !privileges_limit_root(error))
         return false;
     log_capture_messages(server->log);
-    server->pool = new_pool(server, server->settings, server->log, error);
-    if (server->pool == NULL)
+    if (!new_pools(server, server->settings, server->log, server->pools, error))
         return false;
-    start_workers(server->pool);
+    start_workers(server->pools);
     retire_workers(server->retired);
     server_listeners_shut_down(gone, REPLY_STOPPING);
 
@@ -180,23 +229,25 @@ start(Server *server, GError **error)
 static bool
 replace_workers(Server *server, ServerSettings *settings, GError **error)
 {
+    Pool *pools[LISTENER_SERVICES];
     g_autoptr(GPtrArray) gone = NULL;
     g_autoptr(Log) log = open_log(settings, error);
 
     if (log == NULL || !server_listeners_follow(server->listeners, settings, &gone, error))
         return false;
-    g_autoptr(Pool) pool = new_pool(server, settings, log, error);
-    if (pool == NULL)
+    if (!new_pools(server, settings, log, pools, error))
         return false;
     log_close(server->log); /* first: no new worker shall hold the old file */
     server->log = g_steal_pointer(&log);
     log_capture_messages(server->log);
-    start_workers(pool);
-    pool_signal(server->pool, SIGTERM, server->retired);
+    start_workers(pools);
+    signal_workers(server, SIGTERM, server->retired);
     server_listeners_shut_down(gone, REPLY_STOPPING);
 
-    pool_free(server->pool);
-    server->pool = g_steal_pointer(&pool);
+    for (int i = 0; i < LISTENER_SERVICES; i++) {
+        pool_free(server->pools[i]);
+        server->pools[i] = pools[i];
+    }
     if (settings != server->settings)
         server_settings_free(server->settings);
     server->settings = settings;
@@ -255,7 +306,7 @@ finish_upgrade(Server *server, int status)
         return;
     }
     g_array_append_vals(pids, server->retired->data, server->retired->len);
-    pool_signal(server->pool, 0, pids); /* signal 0: only their process ids */
+    signal_workers(server, 0, pids); /* signal 0: only their process ids */
     g_message("upgrading: starting '%s'", server->options->argv[0]);
     systemd_notify_reloading();
     (void)upgrade_exec(server->options->argv, server->listeners, &handover, &error);
@@ -312,7 +363,9 @@ reap(Server *server)
                           (int)pid, WTERMSIG(status), g_strsignal(WTERMSIG(status)));
         } else {
             /* Not ours at all: the child of a sweep or check from before an upgrade. */
-            (void)pool_reap(server->pool, pid, status, g_get_monotonic_time());
+            for (int i = 0; i < LISTENER_SERVICES; i++)
+                if (pool_reap(server->pools[i], pid, status, g_get_monotonic_time()))
+                    break;
         }
     }
 }
@@ -320,10 +373,9 @@ reap(Server *server)
 static void
 kill_stragglers(Server *server)
 {
-    unsigned count = pool_size(server->pool) + server->retired->len;
-
-    g_warning("%u workers did not end in time and are killed; their clients try again", count);
-    pool_signal(server->pool, SIGKILL, NULL);
+    g_warning("%u workers did not end in time and are killed; their clients try again",
+              count_workers(server));
+    signal_workers(server, SIGKILL, NULL);
     for (guint i = 0; i < server->retired->len; i++)
         (void)kill(g_array_index(server->retired, pid_t, i), SIGKILL);
     server->kill_at_us = G_MAXINT64;
@@ -372,7 +424,7 @@ handle_signals(Server *server)
     }
 }
 
-/* Sleeps until due_us at most. True when a connection waits and watch_listeners
+/* Sleeps until due_us at most. True when a connection of LMTP waits and watch_listeners
  * asked for that. */
 static bool
 wait_for_events(Server *server, gint64 due_us, bool watch_listeners)
@@ -386,9 +438,13 @@ wait_for_events(Server *server, gint64 due_us, bool watch_listeners)
 
     fds[0] = (struct pollfd){.fd = server->signal_fd, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = server->kick_fd, .events = POLLIN};
-    for (guint i = 2; i < count; i++)
-        fds[i] = (struct pollfd){.fd = listener_fd(g_ptr_array_index(server->listeners, i - 2)),
-                                 .events = POLLIN};
+    for (guint i = 2; i < count; i++) {
+        const Listener *listener = g_ptr_array_index(server->listeners, i - 2);
+
+        fds[i] = (struct pollfd){.fd = listener_fd(listener), .events = POLLIN};
+        if (listener_service(listener) != LISTENER_LMTP)
+            fds[i].fd = -1;
+    }
     if (poll(fds, count, timeout_ms) <= 0)
         return false;
     for (guint i = 2; i < count; i++)
@@ -405,12 +461,16 @@ refuse_waiting(Server *server)
 {
     unsigned count = 0;
 
-    for (guint i = 0; i < server->listeners->len; i++)
-        count += listener_refuse_waiting(g_ptr_array_index(server->listeners, i), REPLY_BUSY);
+    for (guint i = 0; i < server->listeners->len; i++) {
+        const Listener *listener = g_ptr_array_index(server->listeners, i);
+
+        if (listener_service(listener) == LISTENER_LMTP)
+            count += listener_refuse_waiting(listener, REPLY_BUSY);
+    }
     server->waiting_since_us = 0;
     if (count > 0)
-        g_warning("none of %u workers is free: refused %u connections", pool_size(server->pool),
-                  count);
+        g_warning("none of %u workers is free: refused %u connections",
+                  pool_size(server->pools[LISTENER_LMTP]), count);
 }
 
 /* Connections that no worker takes wait in the backlog; after busy_wait seconds in
@@ -419,7 +479,7 @@ refuse_waiting(Server *server)
 static gint64
 watch_backlog(Server *server, gint64 now_us, bool *watch_out)
 {
-    gint64 stuck_since_us = pool_stuck_since(server->pool);
+    gint64 stuck_since_us = pool_stuck_since(server->pools[LISTENER_LMTP]);
 
     *watch_out = false;
     if (stuck_since_us == 0) {
@@ -448,12 +508,14 @@ serve(Server *server)
 
         if (now_us >= server->sweep_at_us)
             start_sweep(server, now_us);
-        gint64 due_us = MIN(pool_adjust(server->pool, now_us), server->sweep_at_us);
+        gint64 due_us = server->sweep_at_us;
+        for (int i = 0; i < LISTENER_SERVICES; i++)
+            due_us = MIN(due_us, pool_adjust(server->pools[i], now_us));
         due_us = MIN(due_us, watch_backlog(server, now_us, &watch));
         if (wait_for_events(server, due_us, watch))
             server->waiting_since_us = g_get_monotonic_time();
     }
-    while (pool_size(server->pool) + server->retired->len > 0) {
+    while (count_workers(server) > 0) {
         if (g_get_monotonic_time() >= server->kill_at_us)
             kill_stragglers(server);
         (void)wait_for_events(server, server->kill_at_us, false);
@@ -476,7 +538,8 @@ server_run(ServerSettings *settings, const ServerOptions *options, GError **erro
 
     if (started)
         serve(&server);
-    pool_free(server.pool);
+    for (int i = 0; i < LISTENER_SERVICES; i++)
+        pool_free(server.pools[i]);
     log_close(server.log);
     g_clear_pointer(&server.listeners, g_ptr_array_unref);
     g_clear_pointer(&server.retired, g_array_unref);

@@ -5,6 +5,7 @@
  *     │ SIGUSR2   the same with a new program (server_upgrade.c)
  *     │ SIGTERM   sessions wind up, bounded by [lmtp] drain_timeout
  *     ├── fork ──▶ worker.c ── accept ──▶ session.c          (server_pool.c)
+ *     ├── fork ──▶ policy_worker.c ── accept ──▶ policy_session.c   (another pool)
  *     └── fork ──▶ server_sweep.c, once a day
  */
 #ifndef LODGE_LMTP_SERVER_H

@@ -1,8 +1,9 @@
 /* lmtp/server_listeners.h - the set of sockets we serve
  *
- * Sockets passed by the service manager are served as they are, and [lmtp] listen
- * is then not used: who configures a socket unit decides there. Otherwise the set
- * follows [lmtp] listen, at the start and at each reload.
+ * Sockets passed by the service manager are served as they are: the policy protocol on
+ * those named "policy" (FileDescriptorName=), LMTP on others. For a service that has such
+ * a socket, listen in its section is not used: who configures a socket unit decides there.
+ * Otherwise the set follows [lmtp] listen and [policy] listen, at the start and at each reload.
  */
 #ifndef LODGE_LMTP_SERVER_LISTENERS_H
 #define LODGE_LMTP_SERVER_LISTENERS_H
@@ -23,10 +24,11 @@ bool server_listeners_adopt_passed(GPtrArray *listeners, GError **error);
 bool server_listeners_follow(GPtrArray *listeners, const ServerSettings *settings,
                              GPtrArray **gone_out, GError **error);
 
-/* Ends every socket of the set that is ours (see listener_shut_down()). */
+/* Ends every socket of the set that is ours (see listener_shut_down()). reply is for
+ * clients of LMTP; may be NULL. */
 void server_listeners_shut_down(const GPtrArray *listeners, const char *reply);
 
-/* "unix:/run/lodge/lmtp inet:127.0.0.1:24", for the log. */
+/* "unix:/run/lodge/lmtp unix:/run/lodge/policy (policy)", for the log. */
 char *server_listeners_format(const GPtrArray *listeners);
 
 #endif

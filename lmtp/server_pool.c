@@ -61,8 +61,8 @@ pool_new(const PoolParent *parent, GError **error)
     void *memory;
 
     pool->parent = *parent;
-    pool->minimum = (unsigned)parent->settings->config->lmtp.min_workers;
-    pool->maximum = (unsigned)parent->settings->config->lmtp.max_workers;
+    pool->minimum = parent->minimum;
+    pool->maximum = parent->maximum;
     pool->board_size = sizeof(Scoreboard) + pool->maximum * sizeof(WorkerSlot);
     memory =
         mmap(NULL, pool->board_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -111,13 +111,26 @@ count_workers(const Pool *pool)
 
 /* ---- starting ------------------------------------------------------------ */
 
+static GPtrArray *
+own_listeners(const PoolParent *parent)
+{
+    GPtrArray *own = g_ptr_array_new();
+
+    for (guint i = 0; i < parent->listeners->len; i++) {
+        if (listener_service(g_ptr_array_index(parent->listeners, i)) == parent->service)
+            g_ptr_array_add(own, g_ptr_array_index(parent->listeners, i));
+    }
+    return own;
+}
+
 G_GNUC_NORETURN static void
 run_child(const Pool *pool, guint index)
 {
+    g_autoptr(GPtrArray) listeners = own_listeners(&pool->parent);
     WorkerContext context = {
         .settings = pool->parent.settings,
         .log = pool->parent.log,
-        .listeners = pool->parent.listeners,
+        .listeners = listeners,
         .board = pool->board,
         .slot = index,
         .stop_fd = pool->parent.stop_fd,
@@ -126,7 +139,7 @@ run_child(const Pool *pool, guint index)
 
     pool->parent.after_fork(pool->parent.data);
     /* No exit handlers and no flush: what is buffered is the master's. */
-    _exit(worker_run(&context));
+    _exit(pool->parent.run(&context));
 }
 
 static bool
@@ -139,7 +152,7 @@ start_worker(Pool *pool, guint index)
     pool->dismissed[index] = false;
     pid_t pid = fork();
     if (pid < 0) {
-        g_warning("cannot start a worker: %s", g_strerror(errno));
+        g_warning("cannot start a %s: %s", pool->parent.name, g_strerror(errno));
         atomic_store(&slot->state, WORKER_NONE);
         return false;
     }
@@ -215,15 +228,15 @@ pool_adjust(Pool *pool, gint64 now_us)
 /* ---- the end of a worker ------------------------------------------------- */
 
 static void
-log_death(pid_t pid, int status, bool busy)
+log_death(const char *name, pid_t pid, int status, bool busy)
 {
     const char *harm = busy ? "; its client gets no reply and tries again" : "";
 
     if (WIFSIGNALED(status))
-        g_warning("worker %d was killed by signal %d (%s)%s", (int)pid, WTERMSIG(status),
+        g_warning("%s %d was killed by signal %d (%s)%s", name, (int)pid, WTERMSIG(status),
                   g_strsignal(WTERMSIG(status)), harm);
     else
-        g_warning("worker %d ended with status %d%s", (int)pid, WEXITSTATUS(status), harm);
+        g_warning("%s %d ended with status %d%s", name, (int)pid, WEXITSTATUS(status), harm);
 }
 
 static void
@@ -236,8 +249,8 @@ back_off(Pool *pool, gint64 now_us)
     gint64 delay_us = pool_backoff_us(pool->deaths);
     if (delay_us > 0) {
         pool->start_after_us = now_us + delay_us;
-        g_warning("%u workers died in a row; the next start is in %.1f s", pool->deaths,
-                  (double)delay_us / G_USEC_PER_SEC);
+        g_warning("%u %ss died in a row; the next start is in %.1f s", pool->deaths,
+                  pool->parent.name, (double)delay_us / G_USEC_PER_SEC);
     }
 }
 
@@ -250,7 +263,7 @@ pool_reap(Pool *pool, pid_t pid, int status, gint64 now_us)
         int state = atomic_exchange(&pool->board->slots[i].state, WORKER_NONE);
         pool->pids[i] = 0;
         if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK) {
-            log_death(pid, status, state == WORKER_BUSY);
+            log_death(pool->parent.name, pid, status, state == WORKER_BUSY);
             back_off(pool, now_us);
         }
         if (count_workers(pool).alive == 0)

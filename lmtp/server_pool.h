@@ -1,6 +1,6 @@
-/* lmtp/server_pool.h - the workers of one configuration
+/* lmtp/server_pool.h - the workers of one service and one configuration
  *
- * Keeps between min_workers and max_workers processes: always some that are idle,
+ * Keeps between minimum and maximum processes: always some that are idle,
  * more under load, fewer when it is over. A pool is given up, not changed, when the
  * configuration changes; its processes then only have to be waited for.
  */
@@ -14,6 +14,11 @@ typedef struct Pool Pool;
 
 /* What a worker inherits; all borrowed for the life of the pool. */
 typedef struct {
+    const char *name; /* of a worker, for the log */
+    ListenerService service;
+    unsigned minimum;
+    unsigned maximum; /* 0: a pool without workers */
+    int (*run)(const WorkerContext *context);
     const ServerSettings *settings;
     Log *log;
     const GPtrArray *listeners; /* of Listener */

@@ -7,16 +7,26 @@
 #include <grp.h>
 #include <pwd.h>
 
+/* A section of the configuration with settings for sockets. */
+typedef struct {
+    const char *section;
+    char **listen;
+    guint64 mode;
+    const char *user;
+    const char *group;
+} SocketSettings;
+
 static bool
-parse_addresses(ServerSettings *settings, GError **error)
+parse_addresses(const SocketSettings *given, GArray *addresses, GError **error)
 {
-    settings->addresses = g_array_new(FALSE, FALSE, sizeof(ListenerAddress));
-    for (char **text = settings->config->lmtp.listen; *text != NULL; text++) {
+    for (char **text = given->listen; *text != NULL; text++) {
         ListenerAddress address;
 
-        if (!listener_parse(*text, &address, error))
+        if (!listener_parse(*text, &address, error)) {
+            g_prefix_error(error, "[%s] ", given->section);
             return false;
-        g_array_append_val(settings->addresses, address);
+        }
+        g_array_append_val(addresses, address);
     }
     return true;
 }
@@ -24,28 +34,58 @@ parse_addresses(ServerSettings *settings, GError **error)
 /* Mode and owner of unix sockets. Only root can give a file away, so started
  * otherwise they belong to whoever started us. */
 static bool
-find_socket_owner(ServerSettings *settings, GError **error)
+find_socket_owner(const SocketSettings *given, ListenerPermissions *permissions, GError **error)
 {
-    const char *user = settings->config->lmtp.socket_user;
-    const char *group = settings->config->lmtp.socket_group;
-    ListenerPermissions *permissions = &settings->permissions;
     bool is_root = geteuid() == 0;
-    const struct passwd *user_entry = is_root && user[0] != '\0' ? getpwnam(user) : NULL;
-    const struct group *group_entry = is_root && group[0] != '\0' ? getgrnam(group) : NULL;
+    const struct passwd *user = is_root && given->user[0] != '\0' ? getpwnam(given->user) : NULL;
+    const struct group *group = is_root && given->group[0] != '\0' ? getgrnam(given->group) : NULL;
 
-    if (is_root && user[0] != '\0' && user_entry == NULL) {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[lmtp] socket_user = '%s': no such user",
-                    user);
+    if (is_root && given->user[0] != '\0' && user == NULL) {
+        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[%s] socket_user = '%s': no such user",
+                    given->section, given->user);
         return false;
     }
-    if (is_root && group[0] != '\0' && group_entry == NULL) {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[lmtp] socket_group = '%s': no such group",
-                    group);
+    if (is_root && given->group[0] != '\0' && group == NULL) {
+        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG, "[%s] socket_group = '%s': no such group",
+                    given->section, given->group);
         return false;
     }
-    permissions->mode = (mode_t)settings->config->lmtp.socket_mode;
-    permissions->uid = user_entry != NULL ? user_entry->pw_uid : (uid_t)-1;
-    permissions->gid = group_entry != NULL ? group_entry->gr_gid : (gid_t)-1;
+    permissions->mode = (mode_t)given->mode;
+    permissions->uid = user != NULL ? user->pw_uid : (uid_t)-1;
+    permissions->gid = group != NULL ? group->gr_gid : (gid_t)-1;
+    return true;
+}
+
+static bool
+read_sockets(ServerSettings *settings, GError **error)
+{
+    const LdaConfig *config = settings->config;
+    const SocketSettings given[LISTENER_SERVICES] = {
+        [LISTENER_LMTP] = {"lmtp", config->lmtp.listen, config->lmtp.socket_mode,
+                           config->lmtp.socket_user, config->lmtp.socket_group},
+        [LISTENER_POLICY] = {"policy", config->policy.listen, config->policy.socket_mode,
+                             config->policy.socket_user, config->policy.socket_group},
+    };
+
+    for (int service = 0; service < LISTENER_SERVICES; service++) {
+        ServerSockets *sockets = &settings->sockets[service];
+
+        sockets->addresses = g_array_new(FALSE, FALSE, sizeof(ListenerAddress));
+        if (!parse_addresses(&given[service], sockets->addresses, error))
+            return false;
+        /* Without sockets nobody need exist who owns them: policy is off by default. */
+        if (sockets->addresses->len > 0 || service == LISTENER_LMTP) {
+            if (!find_socket_owner(&given[service], &sockets->permissions, error))
+                return false;
+        }
+    }
+    for (char **text = config->policy.listen; *text != NULL; text++) {
+        if (g_strv_contains((const char *const *)config->lmtp.listen, *text)) {
+            g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG,
+                        "[policy] listen: '%s' is in [lmtp] listen too", *text);
+            return false;
+        }
+    }
     return true;
 }
 
@@ -68,7 +108,7 @@ server_settings_load(const char *path, const char *const *overrides, GError **er
 
     settings->config = config_load(path, overrides, error);
     if (settings->config == NULL || !check_worker_numbers(settings->config, error) ||
-        !parse_addresses(settings, error))
+        !read_sockets(settings, error))
         return NULL;
     settings->networks =
         peer_networks_parse((const char *const *)settings->config->lmtp.trusted_networks, error);
@@ -80,7 +120,7 @@ server_settings_load(const char *path, const char *const *overrides, GError **er
         if (settings->privileges == NULL)
             return NULL;
     }
-    return find_socket_owner(settings, error) ? g_steal_pointer(&settings) : NULL;
+    return g_steal_pointer(&settings);
 }
 
 void
@@ -89,7 +129,8 @@ server_settings_free(ServerSettings *settings)
     if (settings == NULL)
         return;
     config_free(settings->config);
-    g_clear_pointer(&settings->addresses, g_array_unref);
+    for (int service = 0; service < LISTENER_SERVICES; service++)
+        g_clear_pointer(&settings->sockets[service].addresses, g_array_unref);
     g_clear_pointer(&settings->networks, g_array_unref);
     privileges_free(settings->privileges);
     g_free(settings);

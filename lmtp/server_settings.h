@@ -11,10 +11,15 @@
 #include "lda/privileges.h"
 #include "lmtp/listener.h"
 
+/* Sockets of one service: [lmtp] or [policy] listen, socket_mode ... */
+typedef struct {
+    GArray *addresses; /* of ListenerAddress */
+    ListenerPermissions permissions;
+} ServerSockets;
+
 typedef struct {
     LdaConfig *config;
-    GArray *addresses; /* of ListenerAddress; [lmtp] listen */
-    ListenerPermissions permissions;
+    ServerSockets sockets[LISTENER_SERVICES];
     GArray *networks;       /* of PeerNetwork; [lmtp] trusted_networks */
     Privileges *privileges; /* NULL when not started as root: nothing to become */
 } ServerSettings;

@@ -4,6 +4,7 @@
  * are: a failed execve could not be undone. So the descriptors stay where they are
  * and the variable names them: a GVariant, (pid, stop, stop, [(fd, ours)], [worker]).
  * The format may grow only at its end, in a new variable: old and new differ in version.
+ * The second variable lists the descriptors where the policy protocol is spoken.
  */
 #include "lmtp/server_upgrade.h"
 
@@ -15,6 +16,8 @@
 
 #define VARIABLE "LODGE_UPGRADE"
 #define VARIABLE_TYPE "(iiia(ib)ai)"
+#define POLICY_VARIABLE "LODGE_UPGRADE_POLICY"
+#define POLICY_VARIABLE_TYPE "ai"
 
 static void
 set_close_on_exec(int fd, bool on)
@@ -39,10 +42,32 @@ adopt_listeners(GVariantIter *iter, GPtrArray *listeners, GError **error)
     return true;
 }
 
+/* What is spoken where. Damage there is none of ours: the program before wrote it. */
+static void
+assign_policy(const GPtrArray *listeners, const char *text)
+{
+    g_autoptr(GVariant) value = NULL;
+    g_autoptr(GVariantIter) fds = NULL;
+    gint32 fd;
+
+    if (text != NULL)
+        value = g_variant_parse(G_VARIANT_TYPE(POLICY_VARIABLE_TYPE), text, NULL, NULL, NULL);
+    if (value == NULL)
+        return;
+    fds = g_variant_iter_new(value);
+    while (g_variant_iter_next(fds, "i", &fd)) {
+        for (guint i = 0; i < listeners->len; i++) {
+            if (listener_fd(g_ptr_array_index(listeners, i)) == fd)
+                listener_set_service(g_ptr_array_index(listeners, i), LISTENER_POLICY);
+        }
+    }
+}
+
 bool
 upgrade_inherit(GPtrArray *listeners, Handover *out, GError **error)
 {
     g_autofree char *text = g_strdup(getenv(VARIABLE));
+    g_autofree char *policy = g_strdup(getenv(POLICY_VARIABLE));
     g_autoptr(GVariant) value = NULL;
     g_autoptr(GVariantIter) sockets = NULL;
     g_autoptr(GVariantIter) workers = NULL;
@@ -51,6 +76,7 @@ upgrade_inherit(GPtrArray *listeners, Handover *out, GError **error)
 
     *out = (Handover){.stop_read_fd = -1, .stop_write_fd = -1};
     unsetenv(VARIABLE);
+    unsetenv(POLICY_VARIABLE);
     if (text != NULL)
         value = g_variant_parse(G_VARIANT_TYPE(VARIABLE_TYPE), text, NULL, NULL, error);
     if (text != NULL && value == NULL)
@@ -68,7 +94,10 @@ upgrade_inherit(GPtrArray *listeners, Handover *out, GError **error)
     set_close_on_exec(out->stop_write_fd, true);
     while (g_variant_iter_next(workers, "i", &worker))
         g_array_append_val(out->pids, worker);
-    return adopt_listeners(sockets, listeners, error);
+    if (!adopt_listeners(sockets, listeners, error))
+        return false;
+    assign_policy(listeners, policy);
+    return true;
 }
 
 static void
@@ -118,6 +147,21 @@ describe(const GPtrArray *listeners, const Handover *handover)
     return g_variant_print(value, FALSE);
 }
 
+static char *
+describe_policy(const GPtrArray *listeners)
+{
+    GVariantBuilder fds = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE(POLICY_VARIABLE_TYPE));
+
+    for (guint i = 0; i < listeners->len; i++) {
+        const Listener *listener = g_ptr_array_index(listeners, i);
+
+        if (listener_service(listener) == LISTENER_POLICY)
+            g_variant_builder_add(&fds, "i", listener_fd(listener));
+    }
+    g_autoptr(GVariant) value = g_variant_ref_sink(g_variant_builder_end(&fds));
+    return g_variant_print(value, TRUE);
+}
+
 static void
 keep_over_exec(const GPtrArray *listeners, const Handover *handover, bool keep)
 {
@@ -132,14 +176,16 @@ upgrade_exec(char *const *argv, const GPtrArray *listeners, const Handover *hand
              GError **error)
 {
     g_autofree char *text = describe(listeners, handover);
+    g_autofree char *policy = describe_policy(listeners);
 
-    if (setenv(VARIABLE, text, 1) != 0)
+    if (setenv(VARIABLE, text, 1) != 0 || setenv(POLICY_VARIABLE, policy, 1) != 0)
         return lodge_set_errno(error, "set %s", VARIABLE);
     keep_over_exec(listeners, handover, true);
     execv(argv[0], argv);
     int saved = errno;
     keep_over_exec(listeners, handover, false);
     unsetenv(VARIABLE);
+    unsetenv(POLICY_VARIABLE);
     errno = saved;
     return lodge_set_errno(error, "execute '%s'", argv[0]);
 }

@@ -37,10 +37,11 @@ systemd_notify_reloading(void)
 }
 
 unsigned
-systemd_listen_fds(void)
+systemd_listen_fds(char ***names_out)
 {
     const char *pid_text = getenv("LISTEN_PID");
     const char *count_text = getenv("LISTEN_FDS");
+    const char *names = getenv("LISTEN_FDNAMES");
     guint64 pid = 0;
     guint64 count = 0;
     bool ours = pid_text != NULL && count_text != NULL &&
@@ -48,6 +49,7 @@ systemd_listen_fds(void)
                 pid == (guint64)getpid() &&
                 g_ascii_string_to_unsigned(count_text, 10, 0, MAX_PASSED_FDS, &count, NULL);
 
+    *names_out = g_strsplit(ours && names != NULL ? names : "", ":", -1);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");

@@ -19,7 +19,9 @@ void systemd_notify(const char *state);
 void systemd_notify_reloading(void);
 
 /* How many sockets were passed to this very process, from SYSTEMD_FIRST_FD on; they
- * become close-on-exec. The variables are removed: no child may take them for its own. */
-unsigned systemd_listen_fds(void);
+ * become close-on-exec. Their names (FileDescriptorName=), as far as there are any, in
+ * *names_out, to be freed with g_strfreev(). The variables are removed: no child may take
+ * them for its own. */
+unsigned systemd_listen_fds(char ***names_out);
 
 #endif

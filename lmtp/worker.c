@@ -61,9 +61,8 @@ open_epoll(const WorkerContext *context, int term_fd, GError **error)
     return lodge_steal_fd(&fd);
 }
 
-/* Opens what the worker needs for all its life. Returns an exit status. */
-static int
-prepare(Worker *worker, const WorkerContext *context)
+int
+worker_prepare(const WorkerContext *context, int *term_fd_out)
 {
     g_autoptr(GError) error = NULL;
     bool keep_switching = context->settings->config->mail.per_user_ids;
@@ -76,12 +75,25 @@ prepare(Worker *worker, const WorkerContext *context)
     }
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
-    int term_fd = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (term_fd < 0)
-        lodge_set_errno(&error, "open a signal descriptor");
-    else
-        worker->epoll_fd = open_epoll(context, term_fd, &error);
-    if (error != NULL) {
+    *term_fd_out = signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (*term_fd_out >= 0)
+        return EX_OK;
+    g_critical("worker: cannot open a signal descriptor: %s", g_strerror(errno));
+    return EX_OSERR;
+}
+
+/* Opens what the worker needs for all its life. Returns an exit status. */
+static int
+prepare(Worker *worker, const WorkerContext *context)
+{
+    g_autoptr(GError) error = NULL;
+    int term_fd = -1;
+    int status = worker_prepare(context, &term_fd);
+
+    if (status != EX_OK)
+        return status;
+    worker->epoll_fd = open_epoll(context, term_fd, &error);
+    if (worker->epoll_fd < 0) {
         g_critical("worker: %s", error->message);
         return EX_OSERR;
     }

@@ -29,7 +29,7 @@ typedef struct {
 } WorkerSlot;
 
 typedef struct {
-    _Atomic guint64 served; /* connections brought to their end, by all workers together */
+    _Atomic guint64 served; /* connections or requests brought to their end, by all together */
     guint slot_count;
     WorkerSlot slots[];
 } Scoreboard;
@@ -44,6 +44,10 @@ typedef struct {
     int stop_fd; /* readable, at its end, when the server stops or is gone */
     int kick_fd; /* eventfd: the last idle worker has become busy */
 } WorkerContext;
+
+/* First thing in a worker of any kind: drops rights and opens *term_fd_out, where SIGTERM
+ * is read. Returns an exit status, after it has logged what went wrong. */
+int worker_prepare(const WorkerContext *context, int *term_fd_out);
 
 /* Serves until the server stops (stop_fd: sessions wind up) or SIGTERM asks this
  * worker to go once its connection has ended. SIGTERM must be blocked. Returns the

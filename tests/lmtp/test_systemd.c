@@ -21,16 +21,37 @@ set_listen_variables(const char *pid, const char *count)
     setenv("LISTEN_FDNAMES", "a:b", 1);
 }
 
+static unsigned
+count_passed(void)
+{
+    g_auto(GStrv) names = NULL;
+
+    return systemd_listen_fds(&names);
+}
+
+static void
+names_of_passed_sockets_are_told(void **state)
+{
+    g_auto(GStrv) names = NULL;
+
+    (void)state;
+    set_listen_variables(NULL, "2");
+    assert_int_equal(systemd_listen_fds(&names), 2);
+    assert_int_equal(g_strv_length(names), 2);
+    assert_string_equal(names[0], "a");
+    assert_string_equal(names[1], "b");
+}
+
 static void
 passed_sockets_are_counted_and_hidden_from_children(void **state)
 {
     (void)state;
     set_listen_variables(NULL, "2");
-    assert_int_equal(systemd_listen_fds(), 2);
+    assert_int_equal(count_passed(), 2);
     assert_null(getenv("LISTEN_PID"));
     assert_null(getenv("LISTEN_FDS"));
     assert_null(getenv("LISTEN_FDNAMES"));
-    assert_int_equal(systemd_listen_fds(), 0);
+    assert_int_equal(count_passed(), 0);
 }
 
 static void
@@ -38,7 +59,7 @@ sockets_for_another_process_are_not_ours(void **state)
 {
     (void)state;
     set_listen_variables("1", "2");
-    assert_int_equal(systemd_listen_fds(), 0);
+    assert_int_equal(count_passed(), 0);
     assert_null(getenv("LISTEN_FDS"));
 }
 
@@ -50,7 +71,7 @@ damaged_count_is_no_socket(void **state)
     (void)state;
     for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
         set_listen_variables(NULL, counts[i]);
-        assert_int_equal(systemd_listen_fds(), 0);
+        assert_int_equal(count_passed(), 0);
     }
 }
 
@@ -105,6 +126,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_of_passed_sockets_are_told),
         cmocka_unit_test(passed_sockets_are_counted_and_hidden_from_children),
         cmocka_unit_test(sockets_for_another_process_are_not_ours),
         cmocka_unit_test(damaged_count_is_no_socket),

@@ -1,0 +1,152 @@
+/* lda/room.c - would a message for this address find room? See room.h
+ *
+ *   address --mailmap_destinations()--> ends --mailmap_lookup()--> mailboxes --> room in each?
+ *
+ * Of several refusals one that may pass counts more than one for good: as long as one of
+ * the mailboxes might take the message later, it is put off.
+ */
+#include "lda/room.h"
+
+#include "lda/lda_private.h"
+#include "lda/mailbox_quota.h"
+#include "quota/quota.h"
+
+static bool
+check_mailbox(const LdaConfig *config, const Mailbox *mailbox, guint64 octets, GError **error)
+{
+    g_autoptr(MailboxQuota) quota = mailbox_quota_new(config, mailbox, error);
+
+    return quota != NULL && quota_check_size(&mailbox_quota_settings(quota)->limits, octets, error);
+}
+
+/* Not in the map, not an address, or not to receive anything: for others to judge. */
+static bool
+is_no_mailbox(const GError *error)
+{
+    return g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_UNKNOWN_ADDRESS) ||
+           g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_INACTIVE) ||
+           g_error_matches(error, MAILMAP_ERROR, MAILMAP_ERROR_BAD_ADDRESS);
+}
+
+/* Whether a message may go to that end of the forwardings. */
+static bool
+check_end(Lda *lda, const char *address, guint64 octets, char **user_out, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(Mailbox) mailbox = mailmap_lookup(lda->map, address, &failure);
+
+    if (mailbox == NULL && is_no_mailbox(failure))
+        return true;
+    if (mailbox == NULL) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return false;
+    }
+    if (check_mailbox(lda->config, mailbox, octets, error))
+        return true;
+    *user_out = g_strdup(mailbox->user);
+    return false;
+}
+
+/* What is known of a refusal so far. */
+typedef struct {
+    LdaOutcome *outcome; /* NULL: none */
+    char *user;          /* whose mailbox refuses; NULL when it is none's */
+} Refusal;
+
+static void
+refusal_clear(Refusal *refusal)
+{
+    g_clear_pointer(&refusal->outcome, lda_outcome_free);
+    g_clear_pointer(&refusal->user, g_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Refusal, refusal_clear)
+
+static bool
+is_temporary(const Refusal *refusal)
+{
+    return refusal->outcome != NULL && refusal->outcome->status[0] == '4';
+}
+
+static void
+note(Refusal *refusal, const GError *error, char *user)
+{
+    g_auto(Refusal) other = {lda_outcome_from_error(error), user};
+
+    if (refusal->outcome == NULL || (is_temporary(&other) && !is_temporary(refusal))) {
+        Refusal former = *refusal;
+
+        *refusal = other;
+        other = former;
+    }
+}
+
+/* Looks for one end of the forwardings that does not refuse. */
+static void
+ask(Lda *lda, const RoomQuestion *question, Refusal *refusal)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) ends = NULL;
+    bool is_all = true;
+
+    if (lda_open_map(lda, &error))
+        ends = mailmap_destinations(lda->map, question->address, &is_all, &error);
+    if (ends == NULL && is_no_mailbox(error))
+        return;
+    if (ends == NULL)
+        note(refusal, error, NULL);
+    for (char **end = ends; end != NULL && *end != NULL; end++) {
+        g_autoptr(GError) failure = NULL;
+        char *user = NULL;
+
+        if (check_end(lda, *end, question->octets, &user, &failure)) {
+            refusal_clear(refusal);
+            return;
+        }
+        note(refusal, failure, user);
+        if (error == NULL)
+            error = g_steal_pointer(&failure);
+    }
+    if (!is_all)
+        refusal_clear(refusal); /* the others may have room */
+    lda_forget_map(lda, error);
+}
+
+static const char *
+known(const char *text)
+{
+    return text != NULL && *text != '\0' && strcmp(text, "unknown") != 0 ? text : NULL;
+}
+
+static void
+log_refusal(Lda *lda, const RoomQuestion *question, const Refusal *refusal)
+{
+    LogLine *line = log_line_new(lda->log, "policy");
+    g_autofree char *client = NULL;
+
+    if (known(question->client_address) != NULL)
+        client = g_strdup_printf(
+            "%s[%s]", known(question->client_name) != NULL ? question->client_name : "unknown",
+            question->client_address);
+    log_line_add(line, "queue_id", known(question->queue_id));
+    log_line_add(line, "from", question->sender);
+    log_line_add(line, "to", question->address);
+    log_line_add(line, "client", client);
+    log_line_add(line, "helo", known(question->helo));
+    log_line_add(line, "proto", known(question->protocol));
+    log_line_add(line, "user", refusal->user);
+    log_line_add_number(line, "size", (gint64)question->octets);
+    log_line_add(line, "status", refusal->outcome->status);
+    log_line_add(line, "text", refusal->outcome->text);
+    log_line_write(line);
+}
+
+LdaOutcome *
+lda_check_room(Lda *lda, const RoomQuestion *question)
+{
+    g_auto(Refusal) refusal = {0};
+
+    ask(lda, question, &refusal);
+    if (refusal.outcome != NULL)
+        log_refusal(lda, question, &refusal);
+    return g_steal_pointer(&refusal.outcome);
+}
