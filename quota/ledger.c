@@ -322,7 +322,7 @@ survey_slot(Ledger *ledger, unsigned slot, GError **error)
 {
     guint64 again[SLOT_WORDS] = {0};
     size_t count = SLOT_WORDS;
-    bool alive;
+    bool alive = false;
 
     if (!is_alive(ledger, slot, &alive, error))
         return false;

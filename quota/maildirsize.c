@@ -106,6 +106,13 @@ maildirsize_parse(const char *bytes, size_t len)
     return content;
 }
 
+bool
+maildirsize_limits_agree(const QuotaLimits *theirs, const QuotaLimits *ours)
+{
+    return (ours->octets == 0 && ours->messages == 0) ||
+           (ours->octets == theirs->octets && ours->messages == theirs->messages);
+}
+
 char *
 maildirsize_format_limits(const QuotaLimits *limits)
 {

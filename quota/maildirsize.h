@@ -35,6 +35,10 @@ typedef struct {
  * not two numbers, NUL, an unterminated end, a sum that is negative or past 63 bits. */
 MaildirsizeContent maildirsize_parse(const char *bytes, size_t len);
 
+/* Whether a count made under theirs is one for ours. Those who limit nothing leave the limits of
+ * others alone. */
+bool maildirsize_limits_agree(const QuotaLimits *theirs, const QuotaLimits *ours);
+
 /* The first line, with its line end; "0S" when nothing is limited, as Dovecot has it. Free with
  * g_free(). */
 char *maildirsize_format_limits(const QuotaLimits *limits);

@@ -12,6 +12,7 @@
 
 #include "quota/count.h"
 #include "quota/ledger.h"
+#include "quota/room.h"
 #include "quota/rules.h"
 #include "quota/scan.h"
 #include "quota/usage_file.h"
@@ -29,17 +30,6 @@ struct Quota {
     guint64 octets;    /* of the reservation */
     bool is_uncounted; /* it is for a folder that does not count */
 };
-
-/* Why something does not fit. */
-typedef struct {
-    const char *folder; /* its own limit; NULL: that of the mailbox */
-    const char *unit;
-    guint64 used;
-    guint64 set_aside;
-    guint64 own; /* of that, by this delivery */
-    guint64 wanted;
-    guint64 allowed;
-} Refusal;
 
 /* ---- opening -------------------------------------------------------------- */
 
@@ -63,6 +53,7 @@ quota_open(int dir_fd, const QuotaSettings *settings)
     /* What "maildirsize" can say. */
     quota->settings.limits.octets = MIN(settings->limits.octets, G_MAXINT64);
     quota->settings.limits.messages = MIN(settings->limits.messages, G_MAXINT64);
+    quota->settings.warn_count = MIN(settings->warn_count, QUOTA_MAX_WARNINGS);
     quota->ledger = LEDGER_CLOSED(dir_fd);
     quota->file = USAGE_FILE_CLOSED(dir_fd, settings->shared_storage);
     return quota;
@@ -107,16 +98,11 @@ enter(Quota *quota, GError **error)
             (usage_file_remove(&quota->file, error) && ledger_repair(ledger, error)));
 }
 
-/* Where we have no limits, those of others are left alone. */
 static bool
 is_believable(const Quota *quota, const UsageFile *file)
 {
-    const QuotaLimits *ours = &quota->settings.limits;
-    const QuotaLimits *theirs = &file->content.limits;
-
     return file->fd >= 0 && !file->content.is_damaged && file->size < MAILDIRSIZE_MAX &&
-           ((ours->octets == 0 && ours->messages == 0) ||
-            (ours->octets == theirs->octets && ours->messages == theirs->messages));
+           maildirsize_limits_agree(&file->content.limits, &quota->settings.limits);
 }
 
 static QuotaUsage
@@ -149,124 +135,6 @@ is_stale(const UsageFile *file, gint64 now_us)
 
 /* ---- decisions ------------------------------------------------------------ */
 
-static bool
-fits(const Refusal *sum)
-{
-    return sum->allowed == 0 ||
-           quota_add(quota_add(sum->used, sum->set_aside), sum->wanted) <= sum->allowed;
-}
-
-static guint64
-octets_set_aside(const Quota *quota, const char *folder)
-{
-    guint64 hash = folder != NULL ? quota_name_hash(folder) : 0;
-    guint64 sum = 0;
-
-    for (unsigned i = 0; i < quota->ledger.other_count; i++) {
-        const LedgerSlot *other = &quota->ledger.others[i];
-
-        if (folder == NULL || other->folder == hash)
-            sum = quota_add(sum, other->octets);
-    }
-    return sum;
-}
-
-/* True: usage leaves room in the mailbox; else refusal_out says what is in the way. */
-static bool
-fits_mailbox(const Quota *quota, const QuotaUsage *usage, const char *directory, guint64 octets,
-             Refusal *refusal_out)
-{
-    *refusal_out = (Refusal){.unit = "octets",
-                             .used = usage->octets,
-                             .set_aside = octets_set_aside(quota, NULL),
-                             .own = quota->own.octets,
-                             .wanted = octets,
-                             .allowed = quota_allowed_octets(&quota->settings, directory)};
-    if (!fits(refusal_out))
-        return false;
-    *refusal_out = (Refusal){.unit = "messages",
-                             .used = usage->messages,
-                             .set_aside = quota->ledger.other_count,
-                             .own = quota->own.messages,
-                             .wanted = 1,
-                             .allowed = quota->settings.limits.messages};
-    return fits(refusal_out);
-}
-
-static guint64
-folder_limit(const Quota *quota, const char *directory)
-{
-    const QuotaFolderRule *rule = quota_rule_for(&quota->settings, directory);
-
-    return rule != NULL ? rule->max_octets : 0;
-}
-
-/* *fits_out tells of the folder's own limit, and *refusal_out why not. */
-static bool
-look_into_folder(Quota *quota, const char *directory, guint64 octets, bool *fits_out,
-                 Refusal *refusal_out, GError **error)
-{
-    QuotaUsage usage;
-    guint64 limit = folder_limit(quota, directory);
-
-    *fits_out = true;
-    if (limit == 0)
-        return true;
-    if (!quota_count_folder(&quota->ledger, &quota->settings, directory, &usage, error))
-        return false;
-    *refusal_out = (Refusal){.folder = directory,
-                             .unit = "octets",
-                             .used = usage.octets,
-                             .set_aside = octets_set_aside(quota, directory),
-                             .wanted = octets,
-                             .allowed = limit};
-    *fits_out = fits(refusal_out);
-    return true;
-}
-
-/* Only what others have set aside is in the way, and may yet be given back. */
-static bool
-is_a_matter_of_time(const Refusal *refusal)
-{
-    return quota_add(quota_add(refusal->used, refusal->own), refusal->wanted) <= refusal->allowed;
-}
-
-/* "104,857,600", whatever the locale. Free with g_free(). */
-static char *
-format_number(guint64 number)
-{
-    g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, number);
-    GString *text = g_string_new(NULL);
-    size_t len = strlen(digits);
-
-    for (size_t i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            g_string_append_c(text, ',');
-        g_string_append_c(text, digits[i]);
-    }
-    return g_string_free(text, FALSE);
-}
-
-static char *
-describe(const Refusal *refusal)
-{
-    GString *text = g_string_new("mailbox is full: ");
-    g_autofree char *used = format_number(refusal->used);
-    g_autofree char *set_aside = format_number(refusal->set_aside);
-    g_autofree char *wanted = format_number(refusal->wanted);
-    g_autofree char *allowed = format_number(refusal->allowed);
-
-    if (refusal->folder != NULL)
-        g_string_printf(
-            text, "folder '%s' is full: ", *refusal->folder == '\0' ? "INBOX" : refusal->folder);
-    g_string_append_printf(text, "%s of %s %s used", used, allowed, refusal->unit);
-    if (refusal->set_aside > 0)
-        g_string_append_printf(text, ", %s set aside for deliveries under way", set_aside);
-    if (g_str_equal(refusal->unit, "octets"))
-        g_string_append_printf(text, ", the message has %s", wanted);
-    return g_string_free(text, FALSE);
-}
-
 /* Whether the owner's time to make room is over. Begins it with the first refusal. */
 static bool
 ramp_is_over(Quota *quota, gint64 now_us)
@@ -279,9 +147,9 @@ ramp_is_over(Quota *quota, gint64 now_us)
 }
 
 static QuotaError
-refusal_code(Quota *quota, const Refusal *refusal, gint64 now_us)
+refusal_code(Quota *quota, const QuotaRefusal *refusal, gint64 now_us)
 {
-    if (is_a_matter_of_time(refusal))
+    if (quota_refusal_may_pass(refusal))
         return QUOTA_ERROR_FULL_FOR_NOW;
     switch (quota->settings.over) {
     case QUOTA_OVER_DEFER:
@@ -296,9 +164,9 @@ refusal_code(Quota *quota, const Refusal *refusal, gint64 now_us)
 
 /* Always false. */
 static bool
-refuse(Quota *quota, const Refusal *refusal, gint64 now_us, GError **error)
+refuse(Quota *quota, const QuotaRefusal *refusal, gint64 now_us, GError **error)
 {
-    g_autofree char *text = describe(refusal);
+    g_autofree char *text = quota_refusal_describe(refusal);
     QuotaError code = refusal_code(quota, refusal, now_us);
 
     if (ledger_save(&quota->ledger, error))
@@ -306,31 +174,31 @@ refuse(Quota *quota, const Refusal *refusal, gint64 now_us, GError **error)
     return false;
 }
 
-/* What needs no look at the mailbox: no waiting will make it fit. */
+/* Whether usage leaves room in the mailbox; else why not. */
 static bool
-can_ever_fit(const Quota *quota, const char *directory, guint64 octets, GError **error)
+fits_mailbox(const Quota *quota, const QuotaUsage *usage, const char *directory, guint64 octets,
+             QuotaRefusal *refusal_out)
 {
-    guint64 allowed = quota_allowed_octets(&quota->settings, directory);
-    guint64 folder_allowed = folder_limit(quota, directory);
-    guint64 least = quota->settings.max_message;
-    QuotaError code = QUOTA_ERROR_TOO_BIG;
-    const char *what = "what the mailbox takes in one message";
+    bool done = quota_room_in_mailbox(&quota->settings, &quota->ledger, usage, directory, octets,
+                                      refusal_out);
 
-    if (least == 0 || octets <= least) {
-        code = QUOTA_ERROR_FULL;
-        what = folder_allowed != 0 && octets > folder_allowed ? "the whole folder may hold"
-                                                              : "the whole mailbox may hold";
-        least = folder_allowed != 0 && octets > folder_allowed ? folder_allowed : allowed;
-    }
-    if (least == 0 || octets <= least)
-        return true;
+    refusal_out->own = refusal_out->is_messages ? quota->own.messages : quota->own.octets;
+    return done;
+}
 
-    g_autofree char *size = format_number(octets);
-    g_autofree char *limit = format_number(least);
+/* *fits_out tells of the folder's own limit, if it has one. */
+static bool
+look_into_folder(Quota *quota, const char *directory, guint64 octets, bool *fits_out,
+                 QuotaRefusal *refusal_out, GError **error)
+{
+    QuotaUsage usage = {0};
 
-    g_set_error(error, QUOTA_ERROR, (int)code, "message of %s octets is more than %s: %s", size,
-                what, limit);
-    return false;
+    if (quota_folder_limit(&quota->settings, directory) != 0 &&
+        !quota_count_folder(&quota->ledger, &quota->settings, directory, &usage, error))
+        return false;
+    *fits_out = quota_room_in_folder(&quota->settings, &quota->ledger, &usage, directory, octets,
+                                     refusal_out);
+    return true;
 }
 
 /* Takes the mutex and finds room for octets, in file and quota->usage. */
@@ -338,21 +206,20 @@ static bool
 find_room(Quota *quota, UsageFile *file, const char *directory, guint64 octets, gint64 now_us,
           GError **error)
 {
-    Refusal refusal;
-    QuotaUsage usage;
+    QuotaUsage *usage = &quota->usage;
+    QuotaRefusal refusal;
     bool has_room;
 
-    if (!enter(quota, error) || !find_usage(quota, file, &usage, error))
+    if (!enter(quota, error) || !find_usage(quota, file, usage, error))
         return false;
-    has_room = fits_mailbox(quota, &usage, directory, octets, &refusal);
-    if (!has_room && !is_a_matter_of_time(&refusal) && is_stale(file, now_us)) {
-        if (!quota_count(&quota->ledger, &quota->settings, file, &usage, error))
+    has_room = fits_mailbox(quota, usage, directory, octets, &refusal);
+    if (!has_room && !quota_refusal_may_pass(&refusal) && is_stale(file, now_us)) {
+        if (!quota_count(&quota->ledger, &quota->settings, file, usage, error))
             return false;
-        has_room = fits_mailbox(quota, &usage, directory, octets, &refusal);
+        has_room = fits_mailbox(quota, usage, directory, octets, &refusal);
     }
     if (has_room && !look_into_folder(quota, directory, octets, &has_room, &refusal, error))
         return false;
-    quota->usage = usage;
     return has_room || refuse(quota, &refusal, now_us, error);
 }
 
@@ -362,12 +229,12 @@ bool
 quota_usage(Quota *quota, QuotaUsage *usage_out, GError **error)
 {
     UsageFile file = USAGE_FILE_CLOSED(quota->ledger.dir_fd, quota->settings.shared_storage);
-    Refusal refusal;
+    QuotaRefusal refusal;
     bool done = enter(quota, error) && find_usage(quota, &file, usage_out, error);
 
     /* Over quota: what "maildirsize" says is not enough, as for a refusal. */
     if (done && !fits_mailbox(quota, usage_out, "", 0, &refusal) &&
-        is_stale(&file, g_get_real_time()))
+        !quota_refusal_may_pass(&refusal) && is_stale(&file, g_get_real_time()))
         done = quota_count(&quota->ledger, &quota->settings, &file, usage_out, error);
     done = done && ledger_save(&quota->ledger, error);
     ledger_leave(&quota->ledger);
@@ -393,7 +260,7 @@ quota_check(Quota *quota, const char *directory, guint64 octets, gint64 now_us, 
 {
     UsageFile file = USAGE_FILE_CLOSED(quota->ledger.dir_fd, quota->settings.shared_storage);
 
-    if (!can_ever_fit(quota, directory, octets, error))
+    if (!quota_room_is_possible(&quota->settings, directory, octets, error))
         return false;
     if (!quota_folder_counts(&quota->settings, directory))
         return true;
@@ -413,7 +280,7 @@ quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 now_us
 
     let_go(quota);
     quota->is_uncounted = !quota_folder_counts(&quota->settings, directory);
-    if (!can_ever_fit(quota, directory, octets, error))
+    if (!quota_room_is_possible(&quota->settings, directory, octets, error))
         return false;
     if (quota->is_uncounted)
         return true;
@@ -421,7 +288,7 @@ quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 now_us
         ledger->state.refused_us = 0;
         if (ledger_save(ledger, error) &&
             ledger_take(ledger, octets, quota_name_hash(directory), error)) {
-            quota->octets = octets;
+            quota->octets = MIN(octets, G_MAXINT64); /* what "maildirsize" can say */
             ledger_leave(ledger);
             return true;
         }
@@ -438,10 +305,23 @@ quota_reserved(const Quota *quota)
     return (QuotaUsage){.octets = quota->octets, .messages = 1};
 }
 
+/* Other hosts see what was written under the mutex only. */
 bool
 quota_name(Quota *quota, const char *name, GError **error)
 {
-    return quota->is_uncounted || ledger_set_name(&quota->ledger, quota_name_hash(name), error);
+    Ledger *ledger = &quota->ledger;
+    bool needs_mutex = quota->settings.shared_storage;
+
+    if (quota->is_uncounted)
+        return true;
+    if (needs_mutex && !ledger_enter(ledger, quota->settings.lock_timeout_ms, error))
+        return false;
+
+    bool done = ledger_set_name(ledger, quota_name_hash(name), error);
+
+    if (needs_mutex)
+        ledger_leave(ledger);
+    return done;
 }
 
 /* Whether file is the last count of ours, made since we reserved: it does not know of this
@@ -467,7 +347,7 @@ enter_line(Quota *quota, bool *is_entered_out, GError **error)
 
     *is_entered_out = false;
     if (file->fd >= 0) {
-        if (!usage_file_read(file, error))
+        if (!usage_file_refresh(file, error))
             return false;
         if (!file->content.is_damaged)
             quota->usage = usage_in(file);
@@ -495,6 +375,26 @@ decide_warning(Quota *quota, gint64 now_us, QuotaChange *change)
         change->warning = 0;
 }
 
+/* Without clearing the slot: it is lost from then on, and the next one counts. */
+static void
+abandon(Quota *quota)
+{
+    ledger_close(&quota->ledger);
+    usage_file_close(&quota->file);
+}
+
+static void
+tell_change(Quota *quota, gint64 now_us, QuotaChange *change)
+{
+    change->is_counted = true;
+    change->at_us = g_get_real_time(); /* under the mutex: no other one is between */
+    change->before = quota->usage;
+    change->after = (QuotaUsage){.octets = quota_add(quota->usage.octets, quota->octets),
+                                 .messages = quota_add(quota->usage.messages, 1)};
+    if (quota->settings.warn_count > 0)
+        decide_warning(quota, now_us, change);
+}
+
 bool
 quota_settle(Quota *quota, gint64 now_us, QuotaChange *change_out, GError **error)
 {
@@ -506,25 +406,16 @@ quota_settle(Quota *quota, gint64 now_us, QuotaChange *change_out, GError **erro
         return true;
     g_assert(quota->ledger.slot >= 0);
     if (!ledger_enter(&quota->ledger, quota->settings.lock_timeout_ms, error)) {
-        ledger_close(&quota->ledger); /* the slot is lost now: the next one counts */
-        usage_file_close(&quota->file);
+        abandon(quota);
         return false;
     }
     done = enter_line(quota, &is_entered, error);
     if (!is_entered && !usage_file_remove(&quota->file, done ? error : NULL)) {
-        ledger_close(&quota->ledger); /* likewise */
-        usage_file_close(&quota->file);
+        abandon(quota);
         return false;
     }
-    if (done) {
-        change_out->is_counted = true;
-        change_out->at_us = g_get_real_time(); /* under the mutex: no other one is between */
-        change_out->before = quota->usage;
-        change_out->after = (QuotaUsage){.octets = quota_add(quota->usage.octets, quota->octets),
-                                         .messages = quota_add(quota->usage.messages, 1)};
-        if (quota->settings.warn_count > 0)
-            decide_warning(quota, now_us, change_out);
-    }
+    if (done)
+        tell_change(quota, now_us, change_out);
     let_go(quota);
     return done;
 }

@@ -103,8 +103,8 @@ bool quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 n
 QuotaUsage quota_reserved(const Quota *quota);
 
 /* The name of the file, without directory and flags: a count made meanwhile by another process
- * leaves it to this reservation. To be called before the file can be seen. Never waits. Fails
- * with G_FILE_ERROR. */
+ * leaves it to this reservation. To be called before the file can be seen. Fails with
+ * G_FILE_ERROR, and on shared storage with QUOTA_ERROR_BUSY. */
 bool quota_name(Quota *quota, const char *name, GError **error);
 
 typedef struct {

@@ -28,8 +28,9 @@ quota_pattern_matches(const char *pattern, const char *name)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
-const QuotaFolderRule *
-quota_rule_for(const QuotaSettings *settings, const char *directory)
+/* The first that matches, or NULL. */
+static const QuotaFolderRule *
+rule_for(const QuotaSettings *settings, const char *directory)
 {
     for (size_t i = 0; i < settings->folder_count; i++) {
         if (quota_pattern_matches(settings->folders[i].pattern, directory))
@@ -41,7 +42,7 @@ quota_rule_for(const QuotaSettings *settings, const char *directory)
 bool
 quota_folder_counts(const QuotaSettings *settings, const char *directory)
 {
-    const QuotaFolderRule *rule = quota_rule_for(settings, directory);
+    const QuotaFolderRule *rule = rule_for(settings, directory);
 
     if (settings->ignore_trash && strcmp(directory, ".Trash") == 0)
         return false;
@@ -59,7 +60,7 @@ quota_add(guint64 a, guint64 b)
 guint64
 quota_allowed_octets(const QuotaSettings *settings, const char *directory)
 {
-    const QuotaFolderRule *rule = quota_rule_for(settings, directory);
+    const QuotaFolderRule *rule = rule_for(settings, directory);
     guint64 limit = settings->limits.octets;
     guint64 allowed = quota_add(limit, settings->grace);
 
@@ -74,4 +75,12 @@ quota_allowed_octets(const QuotaSettings *settings, const char *directory)
                                          : limit / 100 * rule->extra_percent);
     }
     return allowed;
+}
+
+guint64
+quota_folder_limit(const QuotaSettings *settings, const char *directory)
+{
+    const QuotaFolderRule *rule = rule_for(settings, directory);
+
+    return rule != NULL ? rule->max_octets : 0;
 }

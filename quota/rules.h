@@ -5,15 +5,15 @@
 #include "lodge.h"
 #include "quota/quota.h"
 
-/* The first rule for that directory name ("": INBOX), or NULL. Borrowed from settings. */
-const QuotaFolderRule *quota_rule_for(const QuotaSettings *settings, const char *directory);
-
-/* Whether mail in that folder counts at all. */
+/* Whether mail in the folder with that directory name ("": INBOX) counts at all. */
 bool quota_folder_counts(const QuotaSettings *settings, const char *directory);
 
 /* How much the mailbox may hold when a copy for that folder is put there, with grace and extra;
  * 0: no limit. */
 guint64 quota_allowed_octets(const QuotaSettings *settings, const char *directory);
+
+/* What that folder alone may hold; 0: no limit of its own. */
+guint64 quota_folder_limit(const QuotaSettings *settings, const char *directory);
 
 /* Whether name matches pattern, in which '*' is any run of characters and '?' any one octet.
  * Takes at most length of name times length of pattern steps. */

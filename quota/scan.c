@@ -149,7 +149,7 @@ open_directory(int parent_fd, const char *name, DIR **dir_out, GError **error)
 
     *dir_out = fd >= 0 ? fdopendir(fd) : NULL;
     if (*dir_out != NULL)
-        fd = -1; /* its own now */
+        (void)lodge_steal_fd(&fd); /* its own now */
     return *dir_out != NULL || errno == ENOENT ||
            lodge_set_errno(error, "open directory '%s'", name);
 }

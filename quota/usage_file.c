@@ -27,8 +27,8 @@ usage_file_close(UsageFile *file)
     file->content = (MaildirsizeContent){.is_damaged = true};
 }
 
-bool
-usage_file_read(UsageFile *file, GError **error)
+static bool
+read_content(UsageFile *file, GError **error)
 {
     char bytes[READ_SIZE];
     ssize_t size = pread(file->fd, bytes, sizeof bytes, 0);
@@ -38,6 +38,14 @@ usage_file_read(UsageFile *file, GError **error)
     file->size = (size_t)size;
     file->content = maildirsize_parse(bytes, file->size);
     return true;
+}
+
+guint64
+usage_file_inode(const UsageFile *file)
+{
+    struct stat status;
+
+    return file->fd < 0 || fstat(file->fd, &status) != 0 ? 0 : (guint64)status.st_ino;
 }
 
 static int
@@ -57,13 +65,31 @@ usage_file_open(UsageFile *file, GError **error)
         if (file->fd < 0)
             return errno == ENOENT || errno == ELOOP ||
                    lodge_set_errno(error, "open '%s'", file_name);
-        if (usage_file_read(file, tries < STALE_TRIES ? NULL : error))
+        if (read_content(file, tries < STALE_TRIES ? NULL : error))
             return true;
         if (tries == STALE_TRIES) {
             usage_file_close(file);
             return false;
         }
     }
+}
+
+/* What other hosts wrote is seen for certain in a file that is opened after them (close-to-open).
+ */
+bool
+usage_file_refresh(UsageFile *file, GError **error)
+{
+    UsageFile fresh = USAGE_FILE_CLOSED(file->dir_fd, file->is_shared);
+
+    if (!file->is_shared)
+        return read_content(file, error);
+    if (!usage_file_open(&fresh, error))
+        return false;
+    if (usage_file_inode(&fresh) != usage_file_inode(file))
+        usage_file_close(&fresh);
+    usage_file_close(file);
+    *file = fresh;
+    return true;
 }
 
 static bool
@@ -153,12 +179,4 @@ usage_file_time_us(const UsageFile *file)
     if (file->fd < 0 || fstat(file->fd, &status) != 0)
         return 0;
     return (gint64)status.st_mtim.tv_sec * G_USEC_PER_SEC + status.st_mtim.tv_nsec / 1000;
-}
-
-guint64
-usage_file_inode(const UsageFile *file)
-{
-    struct stat status;
-
-    return file->fd < 0 || fstat(file->fd, &status) != 0 ? 0 : (guint64)status.st_ino;
 }

@@ -27,8 +27,9 @@ typedef struct {
 bool usage_file_open(UsageFile *file, GError **error);
 void usage_file_close(UsageFile *file);
 
-/* Reads it once more. */
-bool usage_file_read(UsageFile *file, GError **error);
+/* Reads the same file once more. On shared storage, fd is -1 afterwards when the Maildir has
+ * another by now; elsewhere usage_file_append() tells. */
+bool usage_file_refresh(UsageFile *file, GError **error);
 
 /* Writes a new one, in the place of what is there: usage as counted under limits. */
 bool usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *usage,

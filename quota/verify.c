@@ -19,8 +19,7 @@ read_file(const Ledger *ledger, const QuotaSettings *settings, QuotaReport *repo
     report->has_file = file.fd >= 0;
     report->is_damaged = report->has_file && content->is_damaged;
     report->limits_differ = report->has_file && !content->is_damaged &&
-                            (content->limits.octets != settings->limits.octets ||
-                             content->limits.messages != settings->limits.messages);
+                            !maildirsize_limits_agree(&content->limits, &settings->limits);
     report->lines = content->lines;
     report->file_octets = content->sum.octets;
     report->file_messages = content->sum.messages;
