@@ -35,7 +35,7 @@ G_STATIC_ASSERT(WORD_SLOTS + LEDGER_SLOTS * SLOT_WORDS == LEDGER_WORDS);
 G_STATIC_ASSERT(WORD_WARNED + QUOTA_MAX_WARNINGS * 3 <= WORD_SLOTS);
 
 /* "LODGEQ01" read as a number: name and version of the format. */
-static const guint64 magic = G_GUINT64_CONSTANT(0x313051454744434c);
+static const guint64 magic = G_GUINT64_CONSTANT(0x3130514547444f4c);
 
 static off_t
 offset_of_word(unsigned word)
@@ -51,16 +51,17 @@ offset_of_slot(unsigned slot)
 
 /* ---- words ---------------------------------------------------------------- */
 
-/* *count is how many were asked for, then how many there are. */
+/* *len_out is how many octets of them there are. */
 static bool
-read_words(const Ledger *ledger, unsigned first, guint64 *words, size_t *count, GError **error)
+read_words(const Ledger *ledger, unsigned first, guint64 *words, size_t count, size_t *len_out,
+           GError **error)
 {
-    ssize_t got = pread(ledger->fd, words, *count * sizeof *words, offset_of_word(first));
+    ssize_t len = pread(ledger->fd, words, count * sizeof *words, offset_of_word(first));
 
-    if (got < 0)
+    if (len < 0)
         return lodge_set_errno(error, "read '%s'", file_name);
-    *count = (size_t)got / sizeof *words;
-    for (size_t i = 0; i < *count; i++)
+    *len_out = (size_t)len;
+    for (size_t i = 0; i < count; i++)
         words[i] = GUINT64_FROM_LE(words[i]);
     return true;
 }
@@ -261,16 +262,17 @@ make_anew(Ledger *ledger, GError **error)
 static bool
 read_file(Ledger *ledger, bool make, GError **error)
 {
-    size_t count = LEDGER_WORDS;
+    size_t len;
 
-    if (!read_words(ledger, 0, ledger->words, &count, error))
+    if (!read_words(ledger, 0, ledger->words, LEDGER_WORDS, &len, error))
         return false;
-    ledger->is_damaged = count > 0 && (count < LEDGER_WORDS || ledger->words[WORD_MAGIC] != magic);
-    if (count == 0 || ledger->is_damaged)
+    ledger->is_damaged =
+        len > 0 && (len < sizeof ledger->words || ledger->words[WORD_MAGIC] != magic);
+    if (len == 0 || ledger->is_damaged)
         memset(ledger->words, 0, sizeof ledger->words);
     decode_state(ledger->words, &ledger->state);
     ledger->saved = ledger->state;
-    return count > 0 || !make || make_anew(ledger, error);
+    return len > 0 || !make || make_anew(ledger, error);
 }
 
 static bool
@@ -321,7 +323,7 @@ static bool
 survey_slot(Ledger *ledger, unsigned slot, GError **error)
 {
     guint64 again[SLOT_WORDS] = {0};
-    size_t count = SLOT_WORDS;
+    size_t len;
     bool alive = false;
 
     if (!is_alive(ledger, slot, &alive, error))
@@ -330,7 +332,7 @@ survey_slot(Ledger *ledger, unsigned slot, GError **error)
         ledger->others[ledger->other_count++] = decode_slot(slot_words(ledger, slot));
         return true;
     }
-    if (!read_words(ledger, WORD_SLOTS + slot * SLOT_WORDS, again, &count, error))
+    if (!read_words(ledger, WORD_SLOTS + slot * SLOT_WORDS, again, SLOT_WORDS, &len, error))
         return false;
     if (is_in_use(again))
         ledger->lost[ledger->lost_count++] = (uint8_t)slot;
@@ -412,10 +414,10 @@ bool
 ledger_names(Ledger *ledger, guint64 *names_out, size_t *count_out, GError **error)
 {
     guint64 words[LEDGER_SLOTS * SLOT_WORDS] = {0};
-    size_t count = G_N_ELEMENTS(words);
+    size_t len;
 
     *count_out = 0;
-    if (!read_words(ledger, WORD_SLOTS, words, &count, error))
+    if (!read_words(ledger, WORD_SLOTS, words, G_N_ELEMENTS(words), &len, error))
         return false;
     for (unsigned slot = 0; slot < LEDGER_SLOTS; slot++) {
         guint64 name = words[slot * SLOT_WORDS + SLOT_NAME];

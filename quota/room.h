@@ -12,7 +12,7 @@ typedef struct {
     bool is_messages;   /* what is counted, else octets */
     guint64 used;
     guint64 set_aside;
-    guint64 own; /* of that, by this very delivery: not by quota_room_in...() */
+    guint64 own; /* of that, by this very delivery: for the caller to set */
     guint64 wanted;
     guint64 allowed; /* 0: no limit */
 } QuotaRefusal;

@@ -46,18 +46,18 @@ quota_size_of_name(const char *name, guint64 *size_out)
 {
     const char *info = strchrnul(name, ':');
     const char *at = strstr(name, ",S=");
-    guint64 size = 0;
+    gint64 size = 0;
 
     if (at == NULL || at > info || !g_ascii_isdigit(at[3]))
         return false;
     for (at += 3; g_ascii_isdigit(*at); at++) {
-        if (size > (G_MAXINT64 - 9) / 10)
+        if (__builtin_mul_overflow(size, 10, &size) ||
+            __builtin_add_overflow(size, *at - '0', &size))
             return false;
-        size = size * 10 + (guint64)(*at - '0');
     }
     if (*at != '\0' && *at != ',' && *at != ':')
         return false;
-    *size_out = size;
+    *size_out = (guint64)size;
     return true;
 }
 

@@ -14,7 +14,7 @@ static bool
 is_reached(guint64 used, guint64 limit, unsigned percent)
 {
     /* In two parts: the product would not fit. */
-    return limit > 0 && limit / 100 < G_MAXINT64 / MAX(percent, 1) &&
+    return limit > 0 && limit / 100 <= G_MAXINT64 / MAX(percent, 1) &&
            used >= limit / 100 * percent + (limit % 100 * percent + 99) / 100;
 }
 

@@ -71,14 +71,22 @@ mailbox_teardown(void **state)
 
 #define mailbox_test(test) cmocka_unit_test_setup_teardown(test, mailbox_setup, mailbox_teardown)
 
-/* A file, as its writer left it. */
+/* A file, as its writer left it: another inode, as all writers of "maildirsize" have it. */
+static inline void
+mailbox_write_bytes(const Mailbox *mailbox, const char *name, const char *bytes, size_t len)
+{
+    (void)unlinkat(mailbox->fd, name, 0); /* if there is one */
+
+    lodge_autofd fd = openat(mailbox->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, len), len);
+}
+
 static inline void
 mailbox_write(const Mailbox *mailbox, const char *name, const char *text)
 {
-    g_autofree char *path = g_build_filename(mailbox->path, name, NULL);
-
-    (void)unlink(path); /* another inode, as all writers of "maildirsize" have it */
-    assert_true(g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, NULL));
+    mailbox_write_bytes(mailbox, name, text, strlen(text));
 }
 
 /* NULL: there is none. Free with g_free(). */
