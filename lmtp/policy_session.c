@@ -9,7 +9,7 @@
  */
 #include "lmtp/policy_session.h"
 
-#include "lda/room.h"
+#include "lda/check_room.h"
 #include "lmtp/policy.h"
 
 #include <sys/socket.h>

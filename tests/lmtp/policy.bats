@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The policy service of lodged as a process: many connections, reload, upgrade, drain, death.
-# What it answers to whom is in tests/transcripts-policy and tests/lda/test_room.c.
+# What it answers to whom is in tests/transcripts-policy and tests/lda/test_check_room.c.
 
 load server.bash
 

@@ -1,7 +1,7 @@
 /* tests/lmtp/test_policy_session.c - plays tests/transcripts-policy/ against a session
  *
  * See the README there. A session never waits, so no thread is needed: after each piece of
- * input it is served until it has read all of it. Behind it stands a fake of lda/room.h:
+ * input it is served until it has read all of it. Behind it stands a fake of lda/check_room.h:
  * the local part says what becomes of a message.
  */
 #include "lodge.h"
@@ -13,7 +13,7 @@
 
 #include <sys/socket.h>
 
-#include "lda/room.h"
+#include "lda/check_room.h"
 #include "lmtp/policy_session.h"
 #include "quota/quota.h"
 #include "schema/mailmap.h"

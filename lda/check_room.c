@@ -1,11 +1,11 @@
-/* lda/room.c - would a message for this address find room? See room.h
+/* lda/check_room.c - would a message for this address find room? See check_room.h
  *
  *   address --mailmap_destinations()--> ends --mailmap_lookup()--> mailboxes --> room in each?
  *
  * Of several refusals one that may pass counts more than one for good: as long as one of
  * the mailboxes might take the message later, it is put off.
  */
-#include "lda/room.h"
+#include "lda/check_room.h"
 
 #include "lda/lda_private.h"
 #include "lda/mailbox_quota.h"
