@@ -24,6 +24,17 @@
  *   tmpfs            nothing is durable, nothing is to be gained
  * And everywhere it would make mail wait for what other programs have written.
  *
+ * The order of fsync, rename, fsync of the directory asks for nothing beyond POSIX, and
+ * tests/faults/crash_model.py shows that none of its syncs can go. O_TMPFILE and link(2) would be
+ * faster, but then the link count must be durable with the name, and what does that (asked of
+ * Linux 6.18, doc/performance.md) is on
+ *   ext4, journal       an fsync of the directory or the file: link(2) is one transaction
+ *   with fast_commit    only of the directory: after one of the file a crash leaves a
+ *                       file system that is not mounted until e2fsck has been there
+ *   ext4, no journal    only of the file: one of the directory leaves its inode unwritten
+ *   XFS, btrfs          either
+ * The three kinds of ext4 look the same to statfs(2), so there is no order that is right.
+ *
  * fsync and not fdatasync: a new file's size and a directory's entries are what must
  * survive. EINTR cannot lose the sync: it is simply asked for again. Any other
  * failure is final, since Linux drops the dirty pages that could not be written; a
