@@ -63,6 +63,66 @@ keywords_of(char *const *flags)
     return keywords;
 }
 
+static MaildirLayout
+layout_of(const LdaConfig *config)
+{
+    return (MaildirLayout){.separator = config->mail.separator[0], .prefix = config->mail.prefix};
+}
+
+/* Stages, as options say; folder is that of options or INBOX. */
+static MaildirCopy *
+stage_reserved(const CarryOut *delivery, Maildir *maildir, Message *message,
+               const MaildirCopyOptions *options, GError **error)
+{
+    g_autoptr(MaildirCopy) copy = maildir_stage(maildir, delivery->namer, message, options, error);
+
+    if (copy == NULL || !room_name(delivery->room, maildir_copy_name(copy), error)) {
+        room_cancel(delivery->room);
+        return NULL;
+    }
+    return g_steal_pointer(&copy);
+}
+
+/* A folder that there is not, and that nobody makes, has no say in whether there is room. */
+static bool
+is_missing(Maildir *maildir, const MaildirCopyOptions *options)
+{
+    bool exists = false;
+
+    return options->folder != NULL && (options->stage_flags & MAILDIR_CREATE_FOLDER) == 0 &&
+           maildir_has_folder(maildir, options->folder, &exists, NULL) && !exists;
+}
+
+/* Sets aside what S= will say of the copy. */
+static bool
+reserve(const CarryOut *delivery, Maildir *maildir, Message *message,
+        const MaildirCopyOptions *options, GError **error)
+{
+    const MaildirLayout layout = layout_of(delivery->config);
+    guint64 octets = strlen(options->headers) + message_size(message);
+    g_autofree char *directory = NULL;
+    g_autoptr(GError) refusal = NULL;
+
+    directory = maildir_folder_to_directory(
+        &layout, options->folder != NULL ? options->folder : "INBOX", error);
+    if (directory == NULL)
+        return false;
+    if (room_reserve(delivery->room, directory, octets, options->now_us, &refusal))
+        return true;
+    if (is_missing(maildir, options))
+        g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no folder '%s'",
+                    options->folder);
+    else
+        g_propagate_error(error, g_steal_pointer(&refusal));
+    return false;
+}
+
+static bool
+is_no_room(const GError *error)
+{
+    return error->domain == QUOTA_ERROR;
+}
+
 static MaildirCopy *
 stage(const CarryOut *delivery, Maildir *maildir, const char *folder, const Copy *copy,
       GError **error)
@@ -85,7 +145,11 @@ stage(const CarryOut *delivery, Maildir *maildir, const char *folder, const Copy
         keywords = keywords_of(copy->flags);
         options.keywords = (const char *const *)keywords->pdata;
     }
-    return maildir_stage(maildir, delivery->namer, copy->message, &options, error);
+    if (delivery->room == NULL)
+        return maildir_stage(maildir, delivery->namer, copy->message, &options, error);
+    if (!reserve(delivery, maildir, copy->message, &options, error))
+        return NULL;
+    return stage_reserved(delivery, maildir, copy->message, &options, error);
 }
 
 /* ---- keep ----------------------------------------------------------------- */
@@ -124,6 +188,10 @@ keep(const CarryOut *delivery, Maildir *maildir, Copy *copy, char **note_out, GE
     MaildirCopy *staged = stage(delivery, maildir, folder, copy, &reason);
     if (staged != NULL)
         return staged;
+    if (is_no_room(reason)) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return NULL;
+    }
     staged = stage(delivery, maildir, NULL, copy, error);
     if (staged != NULL)
         *note_out = g_strdup_printf("not in '%s': %s", folder, reason->message);
@@ -150,6 +218,12 @@ effects_note(Effects *effects, const char *format, ...)
     va_start(args, format);
     g_string_append_vprintf(effects->notes, format, args);
     va_end(args);
+}
+
+void
+effects_remark(Effects *effects, const char *text)
+{
+    effects_note(effects, "%s", text);
 }
 
 Message *
@@ -232,8 +306,15 @@ find_folder(Effects *effects, const char *name, const char *special_use, const c
 
 /* Two names may lead to one mailbox: it gets one copy of an edition. */
 static bool
-has_copy_in(const Effects *effects, const char *folder)
+has_copy_in(const Effects *effects, const char *name)
 {
+    const MaildirLayout layout = layout_of(effects->delivery.config);
+    g_autofree char *directory = maildir_folder_to_directory(&layout, name, NULL);
+    g_autofree char *folder =
+        directory != NULL ? maildir_directory_to_folder(&layout, directory) : NULL;
+
+    if (folder == NULL) /* it cannot be had at all */
+        return false;
     for (guint i = 0; i < effects->copies->len; i++) {
         if (strcmp(maildir_copy_folder(effects->copies->pdata[i]), folder) == 0)
             return true;
@@ -258,16 +339,18 @@ effects_file(Effects *effects, const SieveAction *action, GError **error)
         return false;
     folder = find_folder(effects, action->mailbox, action->special_use, action->mailboxid,
                          action->create, &copy.stage_flags, &reason);
+    if (folder != NULL && has_copy_in(effects, folder))
+        return true;
     if (folder != NULL)
         staged = stage(&effects->delivery, effects->maildir, folder, &copy, &reason);
     if (staged == NULL) {
         g_assert(reason != NULL);
+        if (is_no_room(reason)) {
+            g_propagate_error(error, g_steal_pointer(&reason));
+            return false;
+        }
         effects_note(effects, "not in '%s': %s", action->mailbox, reason->message);
         return effects_keep(effects, action, error);
-    }
-    if (has_copy_in(effects, maildir_copy_folder(staged))) {
-        maildir_copy_free(staged);
-        return true;
     }
     effects->in_inbox = effects->in_inbox || strcmp(maildir_copy_folder(staged), "INBOX") == 0;
     g_ptr_array_add(effects->copies, staged);
@@ -379,6 +462,46 @@ commit_one(int fd, const char *path, GError **error)
     return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
 }
 
+static bool
+publish_one(const LdaConfig *config, MaildirCopy *copy, GError **error)
+{
+    if (config->mail.durability == DURABILITY_NONE)
+        return maildir_publish(copy, error);
+    return commit_one(maildir_copy_fd(copy), maildir_copy_path(copy), error) &&
+           maildir_publish(copy, error) &&
+           commit_one(maildir_copy_directory_fd(copy), maildir_copy_path(copy), error);
+}
+
+/* Counts like any other message. What the owner must know is stored even where there is no room. */
+static bool
+store_one(Effects *effects, const char *folder, const Copy *copy, bool is_notice, GError **error)
+{
+    CarryOut delivery = effects->delivery;
+    g_autoptr(Room) room =
+        room_new(delivery.config, delivery.recipient->mailbox, maildir_fd(effects->maildir), error);
+    g_autoptr(GError) reason = NULL;
+    g_autoptr(MaildirCopy) staged = NULL;
+
+    if (room == NULL)
+        return false;
+    delivery.room = room;
+    staged = stage(&delivery, effects->maildir, folder, copy, &reason);
+    if (staged == NULL && is_notice && is_no_room(reason)) {
+        g_clear_error(&reason);
+        delivery.room = NULL;
+        staged = stage(&delivery, effects->maildir, folder, copy, &reason);
+    }
+    if (staged == NULL) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return false;
+    }
+    if (!publish_one(delivery.config, staged, error))
+        return false;
+    if (!room_settle(room, delivery.now_us, &reason))
+        effects_note(effects, "%s", reason->message);
+    return true;
+}
+
 bool
 effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error)
 {
@@ -386,7 +509,6 @@ effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **err
     const MessageOptions options = {.spool_memory = (size_t)config->mail.spool_memory,
                                     .spool_dir = config->mail.spool_dir};
     g_autoptr(Message) message = message_new(&options);
-    g_autoptr(MaildirCopy) staged = NULL;
     g_autofree char *folder = NULL;
     Copy copy = {.message = message, .headers = "", .flags = fcc != NULL ? fcc->flags : NULL};
     size_t len = 0;
@@ -401,12 +523,5 @@ effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **err
         if (folder == NULL)
             return false;
     }
-    staged = stage(&effects->delivery, effects->maildir, folder, &copy, error);
-    if (staged == NULL)
-        return false;
-    if (config->mail.durability == DURABILITY_NONE)
-        return maildir_publish(staged, error);
-    return commit_one(maildir_copy_fd(staged), maildir_copy_path(staged), error) &&
-           maildir_publish(staged, error) &&
-           commit_one(maildir_copy_directory_fd(staged), maildir_copy_path(staged), error);
+    return store_one(effects, folder, &copy, fcc == NULL, error);
 }

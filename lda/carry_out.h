@@ -7,7 +7,8 @@
  *                  effects_finish()   replies, notifications, what is to be remembered
  *
  * Keep is the fallback of everything: a folder that cannot be had is no reason not to
- * deliver, the message goes to INBOX and the log says why.
+ * deliver, the message goes to INBOX and the log says why. One that has no room is: nothing of
+ * the message is stored then, and nothing sent.
  */
 #ifndef LODGE_LDA_CARRY_OUT_H
 #define LODGE_LDA_CARRY_OUT_H
@@ -19,6 +20,7 @@
 #include "lda/maildir.h"
 #include "lda/message.h"
 #include "lda/outcome.h"
+#include "lda/room.h"
 
 /* Borrowed until all is done, but headers only for the call. */
 typedef struct {
@@ -27,6 +29,7 @@ typedef struct {
     Message *message;
     const char *headers; /* prepended */
     MaildirNamer *namer;
+    Room *room; /* NULL: nothing is limited */
     gint64 now_us;
     const char *hostname;
     const char *transaction_id;
@@ -34,7 +37,7 @@ typedef struct {
 } CarryOut;
 
 /* Stages the copy of a recipient without scripts. *note_out is set to why it is not in the
- * folder that was asked for, NULL when it is. Fails as maildir_stage(). */
+ * folder that was asked for, NULL when it is. Fails as maildir_stage() and room_reserve(). */
 MaildirCopy *carry_out_keep(const CarryOut *delivery, Maildir *maildir, char **note_out,
                             GError **error);
 
@@ -45,7 +48,7 @@ enum {
 typedef struct Effects Effects; /* of the actions of one recipient's scripts */
 
 /* Stages a copy for each mailbox. Takes maildir and filter, also when it fails. Fails as
- * maildir_stage(). */
+ * maildir_stage() and room_reserve(). */
 Effects *effects_stage(const CarryOut *delivery, Maildir *maildir, Filter *filter, GError **error);
 void effects_free(Effects *effects); /* removes what is staged; NULL is fine */
 
@@ -56,6 +59,9 @@ bool effects_send(Effects *effects, GError **error);
 
 /* The copies, of MaildirCopy; belong to effects. */
 const GPtrArray *effects_copies(const Effects *effects);
+
+/* Adds to the note of the report. */
+void effects_remark(Effects *effects, const char *text);
 
 /* After all copies are durable, or after a refusal: what may fail without harm. */
 void effects_finish(Effects *effects);

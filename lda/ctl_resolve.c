@@ -188,15 +188,94 @@ sieve_path(const Mailbox *mailbox, const char *home, GError **error)
     return g_build_filename(home, expanded, NULL);
 }
 
+/* ---- the quota ------------------------------------------------------------ */
+
+/* Who says what holds: the row, its domain, or [quota]. */
+static const char *
+origin_of(Resolution *r, const Mailbox *mailbox, bool is_said, const char *column)
+{
+    if (!is_said)
+        return "[quota]";
+    if (r->edit == NULL)
+        return "map";
+
+    g_autofree char *own = column_of_row(r, MAPEDIT_USERS, mailbox->user, column);
+
+    return own != NULL ? "user" : "domain";
+}
+
+/* One limit, and as NAME and NAME_from for programs. text is for people. */
 static void
-describe_limit(Resolution *r, const char *name, const char *unit, guint64 limit)
+describe_limit(Resolution *r, const char *name, guint64 limit, const char *text, const char *origin)
 {
     g_autofree char *number = g_strdup_printf("%" G_GUINT64_FORMAT, limit);
-    g_autofree char *size = ctl_format_size(limit);
+    g_autofree char *from = g_strconcat(name, "_from", NULL);
 
     if (limit > 0)
-        say(r, "  quota", "%s %s", strcmp(unit, "messages") == 0 ? number : size, unit);
+        say(r, "  quota", "%s (%s)", text, origin);
     ctl_json_raw(r->json, name, number);
+    ctl_json_text(r->json, from, origin);
+}
+
+static void
+describe_limits(Resolution *r, const Mailbox *mailbox, const QuotaSettings *settings)
+{
+    g_autofree char *octets = ctl_format_size(settings->limits.octets);
+    g_autofree char *octets_text = g_strconcat(octets, " octets", NULL);
+    g_autofree char *messages_text =
+        g_strdup_printf("%" G_GUINT64_FORMAT " messages", settings->limits.messages);
+    g_autofree char *largest = ctl_format_size(settings->max_message);
+    g_autofree char *largest_text = g_strconcat(largest, " octets in one message", NULL);
+
+    describe_limit(r, "quota_bytes", settings->limits.octets, octets_text,
+                   origin_of(r, mailbox, mailbox->quota_bytes >= 0, "quota_bytes"));
+    describe_limit(r, "quota_messages", settings->limits.messages, messages_text,
+                   origin_of(r, mailbox, mailbox->quota_messages >= 0, "quota_messages"));
+    describe_limit(r, "max_message_bytes", settings->max_message, largest_text,
+                   origin_of(r, mailbox, mailbox->max_message_bytes >= 0, "max_message_bytes"));
+}
+
+/* What all mailboxes of the domain share. */
+static void
+describe_total(Resolution *r, const Mailbox *mailbox)
+{
+    const char *domain = strrchr(mailbox->user, '@') + 1;
+    const char *origin = r->edit != NULL ? "domain" : "map";
+    g_autofree char *octets = ctl_format_size(mailbox->domain_quota_bytes);
+    g_autofree char *octets_text = g_strdup_printf("%s octets in all of %s", octets, domain);
+    g_autofree char *messages_text = g_strdup_printf("%" G_GUINT64_FORMAT " messages in all of %s",
+                                                     mailbox->domain_quota_messages, domain);
+
+    describe_limit(r, "domain_quota_bytes", mailbox->domain_quota_bytes, octets_text, origin);
+    describe_limit(r, "domain_quota_messages", mailbox->domain_quota_messages, messages_text,
+                   origin);
+}
+
+/* What happens at the limit, and in which folders it is another one. */
+static void
+describe_rules(Resolution *r, const Mailbox *mailbox, const QuotaSettings *settings)
+{
+    static const char *const words[] = {
+        [QUOTA_OVER_REJECT] = "reject", [QUOTA_OVER_DEFER] = "defer", [QUOTA_OVER_RAMP] = "ramp"};
+    const char *over_origin =
+        origin_of(r, mailbox, mailbox->quota_over != MAILMAP_OVER_DEFAULT, "quota_over");
+    g_autofree char *grace = ctl_format_size(settings->grace);
+    g_autofree char *rules = g_strjoinv("; ", r->config->quota.folders);
+
+    if (quota_is_limited(settings)) {
+        say(r, "  when full", "%s (%s)", words[settings->over], over_origin);
+        if (settings->grace > 0)
+            say(r, "  grace", "%s octets ([quota])", grace);
+        if (settings->folder_count > 0)
+            say(r, "  folders", "%s ([quota])", rules);
+        if (settings->ignore_trash)
+            say(r, "  uncounted", "Trash ([quota])");
+        if (settings->ignore_deleted)
+            say(r, "  uncounted", "mail flagged as deleted ([quota])");
+    }
+    ctl_json_text(r->json, "quota_over", words[settings->over]);
+    ctl_json_text(r->json, "quota_over_from", over_origin);
+    ctl_json_text(r->json, "quota_folders", rules);
 }
 
 static void
@@ -209,12 +288,12 @@ describe_quota(Resolution *r, const Mailbox *mailbox)
         fail(r, error);
         return;
     }
-
-    const QuotaSettings *settings = mailbox_quota_settings(quota);
-
-    describe_limit(r, "quota_bytes", "octets", settings->limits.octets);
-    describe_limit(r, "quota_messages", "messages", settings->limits.messages);
+    describe_limits(r, mailbox, mailbox_quota_settings(quota));
+    describe_total(r, mailbox);
+    describe_rules(r, mailbox, mailbox_quota_settings(quota));
 }
+
+/* ---- the mailbox ---------------------------------------------------------- */
 
 static void
 describe_mailbox(Resolution *r, const Mailbox *mailbox)

@@ -1,12 +1,13 @@
 /* lda/delivery.c - one message to its recipients: stage, commit, publish, commit
  *
- *   check: loop, hops, quota     a refusal ends here, for this recipient only
+ *   check: loop, hops            a refusal ends here, for this recipient only
  *   filter: the scripts          most recipients have none
- *   stage: every copy in tmp/
+ *   stage: every copy in tmp/    its room is reserved first: a full mailbox ends here
  *   send: redirects              what the MTA must have taken before we say yes
  *   commit: all copies durable   <- one barrier for everybody
  *   publish: rename into new/
  *   commit: all directories durable
+ *   settle: what was reserved is entered in maildirsize
  *   finish: replies and the like
  *   outcome, log line            only now is anybody told "stored"
  *
@@ -19,24 +20,27 @@
 #include "lda/carry_out.h"
 #include "lda/commit.h"
 #include "lda/identity.h"
-#include "lda/mailbox_quota.h"
+#include "lda/room.h"
 #include "lda/trace.h"
-#include "quota/quota.h"
 
 /* Copies handled at once: each keeps a handful of descriptors open, and the
  * usual limit of a process is 1024. */
 enum {
     GROUP_MAX = 100,
     EFFECTS_WEIGHT = 4,                          /* scripts under way have memory of their own */
+    ROOM_WEIGHT = 1,                             /* of each copy, when it is counted */
     COPIES_MAX = GROUP_MAX + EFFECTS_MAX_COPIES, /* the last row may have several */
 };
 
 typedef struct Row {
     const LdaRecipient *recipient;
     const struct Row *first; /* for the same mailbox: its copy serves all; itself, usually */
-    MaildirCopy *copy;       /* without scripts: one copy, and no effects */
+    Maildir *maildir;        /* without scripts: one copy, and no effects */
+    MaildirCopy *copy;
     Effects *effects;
     EffectsReport *report; /* of effects that are over */
+    Room *room;            /* of the copies */
+    char *quota;           /* what room said in the end */
     LdaOutcome *outcome;   /* set when it is decided */
     char *note;
 } Row;
@@ -76,18 +80,6 @@ check_loop(const LdaConfig *config, const LdaRecipient *recipient, const Message
         return false;
     }
     return true;
-}
-
-static bool
-check(const Transaction *transaction, const LdaRecipient *recipient, GError **error)
-{
-    g_autoptr(MailboxQuota) quota =
-        mailbox_quota_new(transaction->lda->config, recipient->mailbox, error);
-
-    return quota != NULL &&
-           check_loop(transaction->lda->config, recipient, transaction->message, error) &&
-           quota_check_size(&mailbox_quota_settings(quota)->limits,
-                            message_size(transaction->message), error);
 }
 
 /* ---- stage ---------------------------------------------------------------- */
@@ -160,6 +152,9 @@ stage_copies(Transaction *transaction, Row *row, GError **error)
 
     if (maildir == NULL)
         return false;
+    row->room = room_new(lda->config, recipient->mailbox, maildir_fd(maildir), error);
+    if (row->room == NULL)
+        return false;
     filtered = filter(transaction, recipient, maildir, home, &failure);
     if (failure != NULL) {
         g_propagate_error(error, g_steal_pointer(&failure));
@@ -173,6 +168,7 @@ stage_copies(Transaction *transaction, Row *row, GError **error)
         .message = transaction->message,
         .headers = headers,
         .namer = lda_namer(lda),
+        .room = row->room,
         .now_us = transaction->trace.now_us,
         .hostname = lda->hostname,
         .transaction_id = transaction->trace.transaction_id,
@@ -181,15 +177,23 @@ stage_copies(Transaction *transaction, Row *row, GError **error)
     if (filtered != NULL)
         return stage_effects(&delivery, row, g_steal_pointer(&maildir), filtered, error);
     row->copy = carry_out_keep(&delivery, maildir, &row->note, error);
+    row->maildir = g_steal_pointer(&maildir);
     return row->copy != NULL;
 }
 
-/* Ends the effects, with what is to be said of them. */
+/* Ends what is under way, with what is to be said of it. */
 static void
-close_effects(Row *row)
+close_row(Row *row)
 {
-    row->report = effects_report(row->effects);
+    if (row->room != NULL)
+        row->quota = room_describe(row->room);
+    if (row->effects != NULL)
+        row->report = effects_report(row->effects);
+    g_clear_pointer(&row->copy, maildir_copy_free);
+    /* After the copies: what is not there any more is given back. */
+    g_clear_pointer(&row->room, room_free);
     g_clear_pointer(&row->effects, effects_free);
+    g_clear_pointer(&row->maildir, maildir_free);
 }
 
 /* Removes what is left of the copies of a row that has failed. */
@@ -198,7 +202,7 @@ drop(const LdaConfig *config, Row *row, bool published)
 {
     Identity identity = {0};
 
-    if (row->copy == NULL && row->effects == NULL)
+    if (row->room == NULL) /* it was not begun */
         return;
     /* A failure leaves a file in tmp/ at worst; the sweep of old ones takes it. */
     (void)identity_take_again(&identity, config, row->recipient->mailbox, NULL);
@@ -206,9 +210,7 @@ drop(const LdaConfig *config, Row *row, bool published)
         maildir_withdraw(row->copy);
     if (published && row->effects != NULL)
         effects_withdraw(row->effects);
-    g_clear_pointer(&row->copy, maildir_copy_free);
-    if (row->effects != NULL)
-        close_effects(row);
+    close_row(row);
     identity_give_back(&identity);
 }
 
@@ -218,9 +220,10 @@ stage(Transaction *transaction, Row *row)
     const Mailbox *mailbox = row->recipient->mailbox;
     Identity identity = {0};
     g_autoptr(GError) error = NULL;
-    bool staged = check(transaction, row->recipient, &error) &&
-                  identity_take(&identity, transaction->lda->config, mailbox, &error) &&
-                  stage_copies(transaction, row, &error);
+    bool staged =
+        check_loop(transaction->lda->config, row->recipient, transaction->message, &error) &&
+        identity_take(&identity, transaction->lda->config, mailbox, &error) &&
+        stage_copies(transaction, row, &error);
 
     identity_give_back(&identity);
     if (staged && row->effects != NULL)
@@ -323,19 +326,42 @@ commit(const LdaConfig *config, Row *rows, size_t count, bool published)
 
 /* ---- the transaction ------------------------------------------------------ */
 
+/* Enters the copies in the accounts of the mailbox. They are stored, whatever comes of it. */
+static void
+settle_room(const Transaction *transaction, Row *row)
+{
+    Identity identity = {0};
+    g_autoptr(GError) error = NULL;
+    bool settled =
+        identity_take_again(&identity, transaction->lda->config, row->recipient->mailbox, &error) &&
+        room_settle(row->room, transaction->trace.now_us, &error);
+
+    identity_give_back(&identity);
+    if (settled)
+        return;
+    if (row->effects != NULL) {
+        effects_remark(row->effects, error->message);
+    } else {
+        g_autofree char *note = row->note;
+
+        row->note = g_strjoin("; ", error->message, note, NULL);
+    }
+}
+
 /* The copies are safe, or there are none to be kept. */
 static void
-settle(Row *row)
+settle(const Transaction *transaction, Row *row)
 {
+    if (copy_count(row) > 0)
+        settle_room(transaction, row);
     if (row->effects != NULL) {
         row->outcome = effects_outcome(row->effects);
         effects_finish(row->effects);
-        close_effects(row);
+    } else if (row->copy != NULL) {
+        row->outcome =
+            lda_outcome_stored(maildir_copy_folder(row->copy), maildir_copy_path(row->copy));
     }
-    if (row->copy == NULL)
-        return;
-    row->outcome = lda_outcome_stored(maildir_copy_folder(row->copy), maildir_copy_path(row->copy));
-    g_clear_pointer(&row->copy, maildir_copy_free);
+    close_row(row);
 }
 
 /* Stages rows until enough copies are under way; returns how many rows. */
@@ -350,6 +376,9 @@ stage_some(Transaction *transaction, Row *rows, size_t count)
             stage(transaction, &rows[i]);
         copies += copy_count(&rows[i]);
         copies += rows[i].effects != NULL ? EFFECTS_WEIGHT : 0;
+        copies += rows[i].room != NULL && room_is_limited(rows[i].room)
+                      ? copy_count(&rows[i]) * ROOM_WEIGHT
+                      : 0;
     }
     return i;
 }
@@ -368,7 +397,7 @@ deliver_group(Transaction *transaction, Row *rows, size_t count)
     }
     commit(config, rows, staged, true);
     for (size_t i = 0; i < staged; i++)
-        settle(&rows[i]);
+        settle(transaction, &rows[i]);
     return staged;
 }
 
@@ -415,9 +444,10 @@ report(Log *log, const Record *record, Row *rows, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         record_delivery(log, record, rows[i].recipient, rows[i].outcome, rows[i].report,
-                        rows[i].note);
+                        rows[i].note, rows[i].quota);
         g_ptr_array_add(outcomes, g_steal_pointer(&rows[i].outcome));
         g_free(rows[i].note);
+        g_free(rows[i].quota);
         effects_report_free(rows[i].report);
     }
     return outcomes;

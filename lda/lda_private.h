@@ -36,8 +36,10 @@ typedef struct {
 } Record;
 
 /* How the delivery to recipient ended. report is what its scripts did, NULL without any; note, may
- * be NULL, is what an administrator should know besides. */
+ * be NULL, is what an administrator should know besides; quota, may be NULL, what the mailbox
+ * holds. */
 void record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
-                     const LdaOutcome *outcome, const EffectsReport *report, const char *note);
+                     const LdaOutcome *outcome, const EffectsReport *report, const char *note,
+                     const char *quota);
 
 #endif

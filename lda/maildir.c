@@ -159,6 +159,12 @@ maildir_free(Maildir *maildir)
     g_free(maildir);
 }
 
+int
+maildir_fd(const Maildir *maildir)
+{
+    return maildir->fd;
+}
+
 /* ---- folders ------------------------------------------------------------- */
 
 /* As maildir_set_errno(), for a folder of the Maildir. */
@@ -441,6 +447,12 @@ const char *
 maildir_copy_folder(const MaildirCopy *copy)
 {
     return copy->folder;
+}
+
+const char *
+maildir_copy_name(const MaildirCopy *copy)
+{
+    return copy->name;
 }
 
 /* ---- publishing ---------------------------------------------------------- */

@@ -57,6 +57,9 @@ Maildir *maildir_open(const char *path, const char *root, const MaildirLayout *l
                       GError **error);
 void maildir_free(Maildir *maildir); /* NULL is fine */
 
+/* Its directory, opened with O_PATH; for as long as maildir lives. */
+int maildir_fd(const Maildir *maildir);
+
 /* Whether there is such a folder; one that cannot be named is not there. Fails with
  * G_FILE_ERROR. */
 bool maildir_has_folder(Maildir *maildir, const char *folder, bool *exists_out, GError **error);
@@ -97,6 +100,7 @@ int maildir_copy_fd(const MaildirCopy *copy);             /* the staged file, fo
 int maildir_copy_directory_fd(const MaildirCopy *copy);   /* new/ or cur/, for commit_sync() */
 const char *maildir_copy_path(const MaildirCopy *copy);   /* where it lies once published */
 const char *maildir_copy_folder(const MaildirCopy *copy); /* "INBOX", "Lists.ietf" */
+const char *maildir_copy_name(const MaildirCopy *copy);   /* of the file, without its flags */
 
 /* Renames the copy from tmp/ to its place. Never replaces a file. */
 bool maildir_publish(MaildirCopy *copy, GError **error);

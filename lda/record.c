@@ -86,7 +86,8 @@ begin(Log *log, const char *event, const Record *record, const char *to, const c
 
 void
 record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
-                const LdaOutcome *outcome, const EffectsReport *report, const char *note)
+                const LdaOutcome *outcome, const EffectsReport *report, const char *note,
+                const char *quota)
 {
     LogLine *line = begin(log, "deliver", record, recipient->address, recipient->original);
 
@@ -95,6 +96,7 @@ record_delivery(Log *log, const Record *record, const LdaRecipient *recipient,
     if (record->message != NULL)
         log_line_add_number(line, "size", (gint64)message_size(record->message));
     add_outcome(line, outcome);
+    log_line_add(line, "quota", quota);
     if (report != NULL)
         add_report(line, report);
     else

@@ -412,9 +412,32 @@ mailbox     ana+lists@example.org
   maildir   $dir/mail/example.org/ana/Maildir
   sieve     $dir/mail/example.org/ana/.dovecot.sieve
   rights    root:root
-  quota     5M octets" ]
+  quota     5M octets (user)
+  when full reject ([quota])" ]
     [ "$(lodge map resolve ana@example.org --json | jq -c '.destinations[0] | [.user, .match, .detail, .maildir, .quota_bytes]')" = \
         "[\"ana@example.org\",\"full address\",null,\"$dir/mail/example.org/ana/Maildir\",5242880]" ]
+}
+
+@test "resolve shows each limit, and who says so" {
+    init
+    lodge domain set example.org --quota-bytes 10G --user-quota-bytes 1G --user-quota-messages 0 --max-message-bytes 20M
+    lodge user add ana@example.org --max-message-bytes 30M --quota-over ramp
+    local quota=(-o quota.messages=500 -o quota.grace=1K -o "quota.folders=Trash=ignore; Junk=+10%" -o quota.count_deleted=no)
+    run lodge "${quota[@]}" map resolve ana@example.org
+    echo "$output"
+    [[ $output == *"
+  quota     1G octets (domain)
+  quota     30M octets in one message (user)
+  quota     10G octets in all of example.org (domain)
+  when full ramp (user)
+  grace     1K octets ([quota])
+  folders   Trash=ignore; Junk=+10% ([quota])
+  uncounted mail flagged as deleted ([quota])" ]]
+    lodge domain set example.org --user-quota-messages ""
+    [[ $(lodge "${quota[@]}" map resolve ana@example.org) == *"
+  quota     500 messages ([quota])"* ]]
+    [ "$(lodge "${quota[@]}" map resolve ana@example.org --json | jq -c '.destinations[0] | [.quota_bytes, .quota_bytes_from, .quota_messages_from, .max_message_bytes, .domain_quota_bytes, .quota_over, .quota_folders]')" = \
+        '[1073741824,"domain","[quota]",31457280,10737418240,"ramp","Trash=ignore; Junk=+10%"]' ]
 }
 
 @test "resolve follows forwardings to mailboxes and to other hosts" {
