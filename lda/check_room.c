@@ -7,16 +7,64 @@
  */
 #include "lda/check_room.h"
 
+#include "lda/identity.h"
 #include "lda/lda_private.h"
 #include "lda/mailbox_quota.h"
 #include "quota/quota.h"
+
+/* The directory of the folder where a delivery without scripts would put it ([mail]
+ * detail_folder); "" is INBOX. Free with g_free(). */
+static char *
+directory_for(const LdaConfig *config, const Mailbox *mailbox, int maildir_fd)
+{
+    const MaildirLayout layout = {.separator = config->mail.separator[0],
+                                  .prefix = config->mail.prefix};
+    g_autofree char *directory = NULL;
+
+    if (mailbox->detail != NULL && config->mail.detail_folder != DETAIL_FOLDER_NO)
+        directory = maildir_folder_to_directory(&layout, mailbox->detail, NULL);
+    if (directory == NULL ||
+        (config->mail.detail_folder == DETAIL_FOLDER_EXISTING && *directory != '\0' &&
+         (maildir_fd < 0 || faccessat(maildir_fd, directory, F_OK, 0) != 0)))
+        return g_strdup("");
+    return g_steal_pointer(&directory);
+}
+
+/* With the rights of the mailbox in force. A Maildir that is not there yet is empty. */
+static bool
+check_maildir(const LdaConfig *config, const Mailbox *mailbox, const QuotaSettings *settings,
+              guint64 octets, GError **error)
+{
+    g_autofree char *home = NULL;
+    g_autofree char *path = NULL;
+    lodge_autofd fd = -1;
+
+    if (!lda_mailbox_paths(config, mailbox, &home, &path, error) ||
+        !maildir_open_directory(path, config->mail.root, &fd, error))
+        return false;
+
+    g_autofree char *directory = directory_for(config, mailbox, fd);
+
+    if (fd < 0)
+        return quota_room_is_possible(settings, directory, octets, error);
+    g_autoptr(Quota) quota = quota_open(fd, settings);
+    return quota_check(quota, directory, octets, g_get_real_time(), error);
+}
 
 static bool
 check_mailbox(const LdaConfig *config, const Mailbox *mailbox, guint64 octets, GError **error)
 {
     g_autoptr(MailboxQuota) quota = mailbox_quota_new(config, mailbox, error);
+    Identity identity = {0};
 
-    return quota != NULL && quota_check_size(&mailbox_quota_settings(quota)->limits, octets, error);
+    if (quota == NULL)
+        return false;
+    if (!quota_is_limited(mailbox_quota_settings(quota)))
+        return true;
+    bool has_room = identity_take(&identity, config, mailbox, error) &&
+                    check_maildir(config, mailbox, mailbox_quota_settings(quota), octets, error);
+    identity_give_back(&identity);
+    return has_room;
 }
 
 /* Not in the map, not an address, or not to receive anything: for others to judge. */

@@ -91,12 +91,12 @@ has_odd_level(const char *relative)
 }
 
 static int
-open_root(const Maildir *maildir, GError **error)
+open_root(const char *root, GError **error)
 {
-    int fd = open(maildir->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
-        maildir_set_errno(error, "open the mail root", maildir->root);
+        maildir_set_errno(error, "open the mail root", root);
     return fd;
 }
 
@@ -110,10 +110,22 @@ create_and_open(Maildir *maildir, int root_fd, GError **error)
     return maildir->fd >= 0 || maildir_set_errno(error, "open the Maildir", maildir->path);
 }
 
+/* Finds out where path lies below root. */
+static bool
+find_below_root(const char *path, const char *root, const char **relative_out, GError **error)
+{
+    *relative_out = below_root(path, root);
+    if (*relative_out != NULL && !has_odd_level(*relative_out))
+        return true;
+    g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG,
+                "Maildir '%s' is not a plain path below the mail root '%s'", path, root);
+    return false;
+}
+
 static bool
 open_maildir(Maildir *maildir, GError **error)
 {
-    lodge_autofd root_fd = open_root(maildir, error);
+    lodge_autofd root_fd = open_root(maildir->root, error);
 
     if (root_fd < 0)
         return false;
@@ -138,13 +150,24 @@ maildir_open(const char *path, const char *root, const MaildirLayout *layout, GE
     maildir->root = g_strdup(root);
     maildir->prefix = g_strdup(layout->prefix);
     maildir->layout = (MaildirLayout){.separator = layout->separator, .prefix = maildir->prefix};
-    maildir->relative = below_root(maildir->path, root);
-    if (maildir->relative == NULL || has_odd_level(maildir->relative)) {
-        g_set_error(error, LDA_ERROR, LDA_ERROR_CONFIG,
-                    "Maildir '%s' is not a plain path below the mail root '%s'", path, root);
+    if (!find_below_root(maildir->path, root, &maildir->relative, error) ||
+        !open_maildir(maildir, error))
         return NULL;
-    }
-    return open_maildir(maildir, error) ? g_steal_pointer(&maildir) : NULL;
+    return g_steal_pointer(&maildir);
+}
+
+bool
+maildir_open_directory(const char *path, const char *root, int *fd_out, GError **error)
+{
+    const char *relative;
+
+    if (!find_below_root(path, root, &relative, error))
+        return false;
+    lodge_autofd root_fd = open_root(root, error);
+    if (root_fd < 0)
+        return false;
+    *fd_out = maildir_open_beneath(root_fd, relative, O_PATH | O_DIRECTORY, 0);
+    return *fd_out >= 0 || errno == ENOENT || maildir_set_errno(error, "open the Maildir", path);
 }
 
 void
@@ -182,7 +205,7 @@ set_folder_errno(GError **error, const char *what, const Maildir *maildir, const
 static bool
 repair_maildir(const Maildir *maildir, GError **error)
 {
-    lodge_autofd root_fd = open_root(maildir, error);
+    lodge_autofd root_fd = open_root(maildir->root, error);
 
     if (root_fd < 0)
         return false;

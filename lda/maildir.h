@@ -60,6 +60,10 @@ void maildir_free(Maildir *maildir); /* NULL is fine */
 /* Its directory, opened with O_PATH; for as long as maildir lives. */
 int maildir_fd(const Maildir *maildir);
 
+/* Only opens the directory (O_PATH), to look at it: *fd_out is -1 when it is not there. Fails
+ * as maildir_open(). */
+bool maildir_open_directory(const char *path, const char *root, int *fd_out, GError **error);
+
 /* Whether there is such a folder; one that cannot be named is not there. Fails with
  * G_FILE_ERROR. */
 bool maildir_has_folder(Maildir *maildir, const char *folder, bool *exists_out, GError **error);

@@ -89,6 +89,11 @@ bool quota_usage(Quota *quota, QuotaUsage *usage_out, GError **error);
 /* Counts the folders anew, whatever "maildirsize" says, and writes it. Fails likewise. */
 bool quota_recalculate(Quota *quota, QuotaUsage *usage_out, GError **error);
 
+/* Whether octets would fit into that folder of a mailbox that is empty, as one that is not there
+ * yet: no look at it is needed to say no. Fails with QUOTA_ERROR_FULL or QUOTA_ERROR_TOO_BIG. */
+bool quota_room_is_possible(const QuotaSettings *settings, const char *directory, guint64 octets,
+                            GError **error);
+
 /* Whether octets would fit now into the folder with that directory name ("": INBOX), what others
  * have set aside included. Sets nothing aside, but counts anew and begins a ramp as
  * quota_reserve() does. Fails with any QUOTA_ERROR and G_FILE_ERROR. */

@@ -17,11 +17,6 @@ typedef struct {
     guint64 allowed; /* 0: no limit */
 } QuotaRefusal;
 
-/* What needs no look at the mailbox: false, with QUOTA_ERROR_TOO_BIG or QUOTA_ERROR_FULL, when no
- * waiting and no removal will make it fit. */
-bool quota_room_is_possible(const QuotaSettings *settings, const char *directory, guint64 octets,
-                            GError **error);
-
 /* Whether usage and what others have set aside in ledger leave room for octets, to be put into that
  * folder; else why not. */
 bool quota_room_in_mailbox(const QuotaSettings *settings, const Ledger *ledger,

@@ -41,7 +41,7 @@ PY
     [ "$(grep -c 'event=policy' "$T/log/deliver.log")" -eq 6 ]
     grep 'event=policy' "$T/log/deliver.log" | grep ' to=info@example.org ' | grep ' from=test@test.example ' |
         grep -F ' client=mail.test.example[192.0.2.1] ' | grep ' user=ana@example.org ' | grep ' size=1001 ' |
-        grep ' status=5.2.2 ' | grep -q '1000'
+        grep ' status=5.2.2 ' | grep -q '1,000'
 }
 
 @test "without [policy] listen there is no policy worker" {
