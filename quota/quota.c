@@ -337,31 +337,40 @@ is_our_count(const Quota *quota, const UsageFile *file)
            (guint64)file->content.counted.messages == state->count_messages;
 }
 
-/* Adds the line to the file that the reservation was decided on, or to the count that one of us has
- * put in its place. *is_entered_out is false when it cannot be told where it belongs. */
+/* Adds the line to the file that the reservation was decided on. *is_entered_out is false when the
+ * Maildir has another one by now. */
+static bool
+enter_line_in_ours(Quota *quota, bool *is_entered_out, GError **error)
+{
+    UsageFile *file = &quota->file;
+
+    *is_entered_out = false;
+    if (file->fd >= 0 && !usage_file_refresh(file, error))
+        return false;
+    if (file->fd < 0)
+        return true;
+    if (!file->content.is_damaged)
+        quota->usage = usage_in(file);
+    return usage_file_append(file, (gint64)quota->octets, 1, is_entered_out, error);
+}
+
+/* To that one, or to the count that one of us has put in its place. *is_entered_out is false when
+ * it cannot be told where the line belongs. */
 static bool
 enter_line(Quota *quota, bool *is_entered_out, GError **error)
 {
     UsageFile *file = &quota->file;
-    gint64 octets = (gint64)quota->octets;
 
-    *is_entered_out = false;
-    if (file->fd >= 0) {
-        if (!usage_file_refresh(file, error))
-            return false;
-        if (!file->content.is_damaged)
-            quota->usage = usage_in(file);
-        if (!usage_file_append(file, octets, 1, is_entered_out, error))
-            return false;
-        if (*is_entered_out)
-            return true;
-    }
+    if (!enter_line_in_ours(quota, is_entered_out, error))
+        return false;
+    if (*is_entered_out)
+        return true;
     if (!usage_file_open(file, error))
         return false;
     if (!is_our_count(quota, file))
         return true;
     quota->usage = usage_in(file);
-    return usage_file_append(file, octets, 1, is_entered_out, error);
+    return usage_file_append(file, (gint64)quota->octets, 1, is_entered_out, error);
 }
 
 /* What the owner is to be told. State that cannot be kept tells nothing: else it would each time.
