@@ -74,7 +74,8 @@ room_reserve(Room *room, const char *directory, guint64 octets, gint64 now_us, G
     quota = quota_open(room->dir_fd, mailbox_quota_settings(room->quota));
     quota_set_own(quota, room->own);
     if (!quota_reserve(quota, directory, octets, now_us, &refusal)) {
-        if (refusal->domain == QUOTA_ERROR && refusal->code != QUOTA_ERROR_BUSY)
+        if (g_error_matches(refusal, QUOTA_ERROR, QUOTA_ERROR_FULL) ||
+            g_error_matches(refusal, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW))
             look(room, quota);
         g_propagate_error(error, g_steal_pointer(&refusal));
         return false;

@@ -232,6 +232,41 @@ nothing_stored() { [ -z "$(find "$dir/mail" -type f)" ]; }
     [ "$status" -eq 77 ] && [[ $output == "5.2.2 "* ]]
 }
 
+@test "a full mailbox is 77, or 75 where it may be tried again, and -e says why on stderr too" {
+    $lodge user set ana@example.org --quota-messages 1 > /dev/null
+    deliver_msg -d ana@example.org
+    [ "$status" -eq 0 ]
+    deliver_msg -d ana@example.org
+    [ "$status" -eq 77 ] && [[ $output == "5.2.2 mailbox is full: "* ]] && [ -z "$stderr" ]
+    deliver_msg -e -d ana@example.org
+    [ "$status" -eq 77 ] && [[ $output == "5.2.2 "* ]] && [[ $stderr == *"mailbox is full"* ]]
+    deliver_msg -o quota.over=defer -d ana@example.org
+    [ "$status" -eq 75 ] && [[ $output == "4.2.2 mailbox is full: "* ]]
+    $lodge user set ana@example.org --max-message-bytes 10 > /dev/null
+    deliver_msg -d ana@example.org
+    [ "$status" -eq 77 ] && [[ $output == "5.2.3 "* ]]
+    [ "$(files | wc -l)" -eq 1 ]
+}
+
+@test "a ramp puts the mail off at first, and is over when its time is" {
+    $lodge user set ana@example.org --quota-messages 1 > /dev/null
+    deliver_msg -d ana@example.org
+    deliver_msg -o quota.over=ramp -o quota.ramp_time=60d -d ana@example.org
+    [ "$status" -eq 75 ] && [[ $output == "4.2.2 "* ]]
+    deliver_msg -o quota.over=ramp -o quota.ramp_time=60d -d ana@example.org
+    [ "$status" -eq 75 ]
+    deliver_msg -o quota.over=reject -d ana@example.org
+    [ "$status" -eq 77 ] && [[ $output == "5.2.2 "* ]]
+}
+
+@test "a folder without room does not fall to INBOX as one that is not there does" {
+    deliver_msg -o quota.folders="Lists=max 10" -o mail.detail_folder=create -d ana@example.org -m Lists
+    [ "$status" -eq 77 ] && [[ $output == "5.2.2 "* ]]
+    [ -z "$(files)" ] && [ ! -e "$inbox/.Lists" ]
+    deliver_msg -o quota.folders="Lists=max 10" -d ana@example.org -m Lists
+    [ "$status" -eq 0 ] && [ "$(files | wc -l)" -eq 1 ]
+}
+
 # ---- try again ---------------------------------------------------------------
 
 # deferred TEXT: status 75, a 4.x.x status on stdout, and TEXT somewhere

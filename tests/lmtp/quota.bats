@@ -1,0 +1,137 @@
+#!/usr/bin/env bats
+# Full mailboxes through lodged: what the client is told, and what is on the disk afterwards.
+
+load server.bash
+
+setup() {
+    server_setup
+    lodge="$LODGE_BUILD/lda/lodge -c $T/lodge.conf"
+    $lodge init "$T/etc" > /dev/null
+    sed -i '/^preset/d' "$T/lodge.conf"
+    replace path "$T/etc/map.db" # of [map]; that of the log is put back
+    sed -i "/^\[log\]/,\$s|^path = .*|path = $T/log/deliver.log|" "$T/lodge.conf"
+    $lodge domain add example.org
+    chmod -R a+rX "$T/etc"
+}
+
+# add USER OPTION...
+add() { $lodge user add "$@"; }
+
+stored() { find "$T/mail/example.org/${1-}" -path '*/new/*' -type f | wc -l; }
+
+accounts() { sed 1d "$T/mail/example.org/$1/Maildir/maildirsize" | awk '{ s += $1; n += $2 } END { print s, n }'; }
+
+@test "of fifty recipients the one whose mailbox is full is refused, and no other" {
+    for n in $(seq 50); do add "user$n@example.org"; done
+    $lodge user set user17@example.org --quota-messages 1
+    start
+    python <<'PY'
+client = Client(unix)
+client.deliver(recipient="user17@example.org")
+client.command("MAIL FROM:<test@test.example>", "250")
+for n in range(1, 51):
+    client.command(f"RCPT TO:<user{n}@example.org>", "250")
+client.command("DATA", "354")
+client.send("Subject: test\r\n\r\nhello\r\n.\r\n")
+for n in range(1, 51):
+    client.expect("552 5.2.2 <user17@example.org>" if n == 17 else "250 2.0.0")
+client.quit()
+PY
+    [ "$(stored)" -eq 50 ]
+    [ "$(stored user17)" -eq 1 ]
+    [ "$(accounts user17 | cut -d' ' -f2)" -eq 1 ]
+    logged 'to=user17@example.org .*status=5.2.2 .*quota="[0-9]* octets, 1/1 messages"'
+}
+
+@test "twenty connections at once fill the mailbox exactly" {
+    add ana@example.org --quota-messages 10
+    start -o lmtp.max_workers=20
+    python <<'PY'
+codes = []
+
+def connection():
+    client = Client(unix)
+    for _ in range(3):
+        client.begin()
+        client.send("Subject: test\r\n\r\nhello\r\n.\r\n")
+        codes.append(client.reply()[:9])
+    client.quit()
+
+threads = [threading.Thread(target=connection) for _ in range(20)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(sorted(set(codes)))
+assert codes.count("250 2.0.0") == 10, codes
+assert set(codes) <= {"250 2.0.0", "552 5.2.2", "452 4.2.2"}, codes
+assert len(codes) == 60
+PY
+    [ "$(stored ana)" -eq 10 ]
+    [ "$(accounts ana)" = "$(find "$T/mail/example.org/ana" -path '*/new/*' | sed 's/.*,S=\([0-9]*\),.*/\1/' | awk '{ s += $1; n++ } END { print s, n }')" ]
+}
+
+@test "a full mailbox that defers is answered 452, and takes mail again when there is room" {
+    add ana@example.org --quota-messages 1 --quota-over defer
+    start
+    python <<'PY'
+client = Client(unix)
+client.deliver()
+client.begin()
+client.finish(code="452 4.2.2 <ana@example.org>")
+client.quit()
+PY
+    [ "$(stored ana)" -eq 1 ]
+    # As IMAP servers do it: the message goes, and a line that says so comes.
+    printf -- '-%d -1\n' "$(accounts ana | cut -d' ' -f1)" >> "$T/mail/example.org/ana/Maildir/maildirsize"
+    rm "$T"/mail/example.org/ana/Maildir/new/*
+    python <<'PY'
+Client(unix).deliver()
+PY
+}
+
+@test "a change of the map holds for the next message" {
+    add ana@example.org --max-message-bytes 10
+    start
+    python <<'PY'
+client = Client(unix)
+client.begin()
+client.finish(code="552 5.2.3")
+PY
+    $lodge user set ana@example.org --max-message-bytes ""
+    python <<'PY'
+Client(unix).deliver()
+PY
+}
+
+@test "accounts that cannot be read put the delivery off, and nothing is lost or stored" {
+    add ana@example.org --quota-messages 5
+    start
+    python <<'PY'
+client = Client(unix)
+client.deliver()
+directory = T + "/mail/example.org/ana/Maildir/"
+os.rename(directory + "maildirsize", T + "/kept")
+os.mkdir(directory + "maildirsize")
+client.begin()
+client.finish(code="451 4.3.0")
+os.rmdir(directory + "maildirsize")
+client.deliver()
+client.quit()
+PY
+    [ "$(stored ana)" -eq 2 ]
+    [ "$(accounts ana | cut -d' ' -f2)" -eq 2 ]
+}
+
+@test "accounts belong to the owner of the mailbox" {
+    [ "$(id -u)" -eq 0 ] || return 0
+    chmod 777 "$T/mail"
+    add ana@example.org --quota-messages 5 --uid 12345 --gid 12345
+    start -o mail.per_user_ids=yes -o log.path="$T/log/deliver.log"
+    python <<'PY'
+Client(unix).deliver()
+PY
+    [ "$(stat -c %u:%g "$T/mail/example.org/ana/Maildir/maildirsize")" = 12345:12345 ]
+    [ "$(stat -c %u:%g "$T/mail/example.org/ana/Maildir/lodge-quota")" = 12345:12345 ]
+    [ "$(accounts ana | cut -d' ' -f2)" -eq 1 ]
+}
