@@ -46,7 +46,7 @@ encoded_mail() {
 
 @test "each program and the configuration file has its manual page" {
     man=$DESTDIR/usr/share/man
-    for page in man1/lodge.1 man1/lodge-sieve.1 man5/lodge.conf.5 man8/lodged.8 man8/deliver.8; do
+    for page in man1/lodge.1 man1/lodge-quota.1 man1/lodge-sieve.1 man5/lodge.conf.5 man8/lodged.8 man8/deliver.8; do
         [ -s "$man/$page" ]
     done
 }

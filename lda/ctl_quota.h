@@ -1,0 +1,99 @@
+/* lda/ctl_quota.h - what the commands of `lodge quota` share
+ *
+ *   USER, DOMAIN or --all --map--> mailboxes --quota_walk()--> work on each
+ *
+ * A mailbox that cannot be looked at is a line on stderr and an element of "errors" in JSON, and
+ * the next one's turn. Files are read and written with the rights of the mailbox's owner.
+ */
+#ifndef LODGE_LDA_CTL_QUOTA_H
+#define LODGE_LDA_CTL_QUOTA_H
+
+#include "lodge.h"
+#include "lda/ctl.h"
+#include "quota/quota.h"
+
+/* One mailbox, open while it is worked on. */
+typedef struct {
+    const char *user;
+    const QuotaSettings *settings;
+    int dir_fd;   /* of the Maildir; -1: no mail was ever stored */
+    Quota *quota; /* NULL likewise */
+} QuotaMailbox;
+
+typedef struct QuotaWalk QuotaWalk;
+typedef bool QuotaWork(QuotaWalk *walk, const QuotaMailbox *mailbox, GError **error);
+
+struct QuotaWalk {
+    CtlContext *ctl;
+    const LdaConfig *config;
+    Mailmap *map;
+    QuotaWork *work;
+    void *data;    /* for work */
+    GString *json; /* elements of "errors" */
+    int status;    /* CTL_REFUSED: a name is not there; CTL_TEMPORARY: a mailbox was not readable */
+};
+
+/* Works on the mailboxes that names, or all, stand for. False when it could not even begin or had
+ * to stop, and has said why; always sets walk->status. The walk is {.ctl, .work, .data}; to be
+ * cleared after either. */
+bool quota_walk(QuotaWalk *walk, char **names, gboolean all);
+void quota_walk_clear(QuotaWalk *walk);
+
+/* Prints json, which is a whole object but for its end, with the errors added; or text, unless it
+ * is empty. Returns the exit status. */
+int quota_walk_print(QuotaWalk *walk, GString *json, GString *text);
+
+/* What a mailbox holds and may hold. */
+typedef struct {
+    char *user;
+    QuotaUsage usage;
+    QuotaLimits limits;
+} QuotaRow;
+
+/* Rows to read; the sizes as people read them. */
+void quota_rows_append_table(GString *out, GPtrArray *rows);
+
+/* As the member "mailboxes" of json. */
+void quota_rows_append_json(GString *json, GPtrArray *rows);
+
+/* Without a limit nobody keeps "maildirsize". */
+bool quota_has_limit(const QuotaLimits *limits);
+
+/* Of a limit that is used, rounded down; 0 without limit. */
+unsigned quota_percent(guint64 used, guint64 limit);
+
+/* The higher of both. */
+unsigned quota_row_percent(const QuotaRow *row);
+
+/* "1.2G": three digits at most, and a unit. Free with g_free(). */
+char *quota_human_size(guint64 octets);
+
+void quota_json_number(GString *json, const char *name, guint64 number);
+
+/* ---- ctl_quota_cause.c: why does "maildirsize" not say what is there? ------- */
+
+/* A thing to tell about one mailbox. Both borrowed for ever. */
+typedef struct {
+    const char *id; /* "removed": for scripts, stable */
+    const char *text;
+} QuotaFinding;
+
+/* What verify looked at. */
+typedef struct {
+    const QuotaSettings *settings;
+    const QuotaReport *report;
+    bool has_marker;   /* "maildirfolder" in the Maildir itself */
+    bool has_dot_file; /* a plain file whose name begins with a dot, likewise */
+} QuotaEvidence;
+
+enum { QUOTA_MAX_FINDINGS = 8 };
+
+typedef struct {
+    bool has_drift; /* the file says something else than what is there, and somebody keeps it */
+    QuotaFinding findings[QUOTA_MAX_FINDINGS]; /* the probable cause of drift first */
+    size_t count;
+} QuotaVerdict;
+
+void quota_find_causes(const QuotaEvidence *evidence, QuotaVerdict *verdict_out);
+
+#endif
