@@ -184,17 +184,15 @@ prepare_all(Init *init, GError **error)
     return true;
 }
 
-/* What Postfix calls the first listener. */
+/* What Postfix calls the first listener; without any, name in its queue directory. */
 static char *
-postfix_transport(const LdaConfig *config)
+postfix_socket(char *const *listen, const char *name)
 {
-    const char *listen = config->lmtp.listen[0];
-
-    if (listen == NULL) /* socket activation: what the unit in dist/ listens on */
-        return g_strdup("lmtp:unix:private/lodge");
-    if (g_str_has_prefix(listen, "unix:" POSTFIX_QUEUE))
-        return g_strconcat("lmtp:unix:", listen + strlen("unix:" POSTFIX_QUEUE), NULL);
-    return g_strconcat("lmtp:", listen, NULL);
+    if (*listen == NULL)
+        return g_strconcat("unix:private/", name, NULL);
+    if (g_str_has_prefix(*listen, "unix:" POSTFIX_QUEUE))
+        return g_strconcat("unix:", *listen + strlen("unix:" POSTFIX_QUEUE), NULL);
+    return g_strdup(*listen);
 }
 
 /* Users, groups and directories that are still missing, as commands of a root shell. */
@@ -228,7 +226,8 @@ static void
 append_postfix_steps(Init *init)
 {
     const LdaConfig *config = init->ctl->config;
-    g_autofree char *transport = postfix_transport(config);
+    /* Without a listener: socket activation, and what the unit in dist/ listens on. */
+    g_autofree char *transport = postfix_socket(config->lmtp.listen, "lodge");
     g_autofree char *lookup = g_strdup_printf("proxy:sqlite:%s/postfix", init->directory);
 
     g_string_append_printf(
@@ -239,10 +238,30 @@ append_postfix_steps(Init *init)
         "    virtual_alias_maps = %s/forwardings.cf,\n"
         "        %s/email2email.cf\n"
         "    transport_maps = %s/transport.cf\n"
-        "    virtual_transport = %s\n"
+        "    virtual_transport = lmtp:%s\n"
         "    recipient_delimiter = %s\n"
         "    lmtp_send_xforward_command = yes\n",
         lookup, lookup, lookup, lookup, lookup, transport, config->map.recipient_delimiter);
+}
+
+/* The policy service is off by default: who turns it on tells Postfix as well. */
+static void
+append_policy_steps(Init *init)
+{
+    char **listen = init->ctl->config->policy.listen;
+    g_autofree char *socket = postfix_socket(listen, "lodge-policy");
+
+    g_string_append_printf(
+        init->report,
+        "\nTo refuse what does not fit before it is accepted%s main.cf, after what is there:\n\n"
+        "    smtpd_recipient_restrictions =\n"
+        "        check_policy_service { %s, default_action=DUNNO }\n"
+        "    smtpd_end_of_data_restrictions =\n"
+        "        check_policy_service { %s, default_action=DUNNO }\n",
+        *listen != NULL ? ","
+                        : ", lodge.conf:\n\n    [policy]\n    listen = unix:" POSTFIX_QUEUE
+                          "private/lodge-policy\n\nand",
+        socket, socket);
 }
 
 /* pipe(8) runs deliver with one group: the one that may read the map. */
@@ -303,6 +322,7 @@ append_next_steps(Init *init)
     append_system_steps(init);
     if (ctl_is_own_schema(init->ctl->config)) {
         append_postfix_steps(init);
+        append_policy_steps(init);
         append_pipe_steps(init);
         append_dovecot_steps(init);
         g_string_append_printf(init->report,

@@ -94,6 +94,8 @@ fails_with() { # STATUS TEXT COMMAND...
     grep -qx "sqlite_path = $dir/etc/map.db" etc/dovecot/dovecot-sql-2.4.conf
     [ -z "$(grep -r -e ' /etc/lodge/' -e :/etc/lodge/ -e /var/vmail etc/postfix etc/dovecot)" ]
     [[ $output == *"virtual_transport = lmtp:unix:private/lodge"* ]]
+    [[ $output == *"listen = unix:/var/spool/postfix/private/lodge-policy"* ]]
+    [[ $output == *"check_policy_service { unix:private/lodge-policy, default_action=DUNNO }"* ]]
     [[ $output == *"recipient_delimiter = +-"* ]]
     [[ $output == *"args = $dir/etc/dovecot/dovecot-sql-2.3.conf.ext"* ]]
     [[ $output == *"!include $dir/etc/dovecot/dovecot-sql-2.4.conf"* ]]
