@@ -213,7 +213,7 @@ find_room(Quota *quota, UsageFile *file, const char *directory, guint64 octets, 
     if (!enter(quota, error) || !find_usage(quota, file, usage, error))
         return false;
     has_room = fits_mailbox(quota, usage, directory, octets, &refusal);
-    if (!has_room && !quota_refusal_may_pass(&refusal) && is_stale(file, now_us)) {
+    if (!has_room && is_stale(file, now_us)) {
         if (!quota_count(&quota->ledger, &quota->settings, file, usage, error))
             return false;
         has_room = fits_mailbox(quota, usage, directory, octets, &refusal);

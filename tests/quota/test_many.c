@@ -16,7 +16,7 @@ enum {
     DELIVERIES = 200,
     KILLS = 200,
     STEPS_A_KILL = 20,
-    LIMIT = 500 * 1000,
+    LIMIT = 300 * 1000,
     LARGEST = 400
 };
 
