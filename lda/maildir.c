@@ -100,11 +100,18 @@ open_root(const char *root, GError **error)
     return fd;
 }
 
+static bool
+create_maildir(const Maildir *maildir, int root_fd)
+{
+    return maildir_create(root_fd, maildir->relative) &&
+           maildir_complete(root_fd, maildir->relative);
+}
+
 /* Makes what is missing of the Maildir and opens it. */
 static bool
 create_and_open(Maildir *maildir, int root_fd, GError **error)
 {
-    if (!maildir_create(root_fd, maildir->relative, false))
+    if (!create_maildir(maildir, root_fd))
         return maildir_set_errno(error, "create the Maildir", maildir->path);
     maildir->fd = maildir_open_beneath(root_fd, maildir->relative, O_PATH | O_DIRECTORY, 0);
     return maildir->fd >= 0 || maildir_set_errno(error, "open the Maildir", maildir->path);
@@ -209,29 +216,8 @@ repair_maildir(const Maildir *maildir, GError **error)
 
     if (root_fd < 0)
         return false;
-    return maildir_create(root_fd, maildir->relative, false) ||
+    return create_maildir(maildir, root_fd) ||
            maildir_set_errno(error, "repair the Maildir", maildir->path);
-}
-
-/* A Maildir without tmp/ is one that somebody has begun to make: the way to it may
- * not be durable yet (maildir_create.c), and a folder in it could vanish with it. */
-static bool
-is_complete(const Maildir *maildir)
-{
-    lodge_autofd fd = maildir_open_beneath(maildir->fd, "tmp", O_PATH | O_DIRECTORY, 0);
-
-    return fd >= 0;
-}
-
-/* Makes the folder, or what is missing in it. */
-static bool
-create_folder(const Maildir *maildir, const char *directory, GError **error)
-{
-    if (directory[0] == '\0')
-        return repair_maildir(maildir, error);
-    return (is_complete(maildir) || repair_maildir(maildir, error)) &&
-           (maildir_create(maildir->fd, directory, true) ||
-            set_folder_errno(error, "create the folder", maildir, directory));
 }
 
 /* A folder nobody is subscribed to is one its owner may never see; mail in it all
@@ -245,6 +231,40 @@ subscribe(const Maildir *maildir, const char *directory, const MaildirNamer *nam
 
     if (!maildir_subscribe(maildir->fd, &maildir->access, directory, &request, &error))
         g_warning("cannot subscribe to '%s' in '%s': %s", directory, maildir->path, error->message);
+}
+
+static bool
+has_tmp(const Maildir *maildir, const char *directory)
+{
+    lodge_autofd fd = maildir_open_beneath(maildir->fd, directory, O_PATH | O_DIRECTORY, 0);
+
+    return fd >= 0 && maildir_is_complete(fd);
+}
+
+/* Makes the folder, which is new when it has no tmp/. False and errno. */
+static bool
+make_folder(const Maildir *maildir, const char *directory, const MaildirCopyOptions *options,
+            const MaildirNamer *namer)
+{
+    if (!maildir_create_folder(maildir->fd, directory))
+        return false;
+    if (!has_tmp(maildir, directory) && (options->stage_flags & MAILDIR_NO_SUBSCRIBE) == 0)
+        subscribe(maildir, directory, namer, options->now_us);
+    return maildir_sync_directory(maildir->fd) && maildir_complete(maildir->fd, directory);
+}
+
+/* Makes the folder, or what is missing in it. A Maildir without tmp/ is one that somebody has
+ * begun to make: the way to it may not be durable yet (maildir_create.c), and a folder in it could
+ * vanish with it. */
+static bool
+create_folder(const Maildir *maildir, const char *directory, const MaildirCopyOptions *options,
+              const MaildirNamer *namer, GError **error)
+{
+    if (directory[0] == '\0')
+        return repair_maildir(maildir, error);
+    return (maildir_is_complete(maildir->fd) || repair_maildir(maildir, error)) &&
+           (make_folder(maildir, directory, options, namer) ||
+            set_folder_errno(error, "create the folder", maildir, directory));
 }
 
 /* False and errno. */
@@ -269,10 +289,8 @@ open_folder(const Maildir *maildir, Folder *folder, const MaildirCopyOptions *op
         return true;
     if (errno != ENOENT || (options->stage_flags & MAILDIR_CREATE_FOLDER) == 0)
         return set_folder_errno(error, "open the folder", maildir, folder->directory);
-    if (!create_folder(maildir, folder->directory, error))
+    if (!create_folder(maildir, folder->directory, options, namer, error))
         return false;
-    if ((options->stage_flags & MAILDIR_NO_SUBSCRIBE) == 0)
-        subscribe(maildir, folder->directory, namer, options->now_us);
     return open_directory(maildir, folder) ||
            set_folder_errno(error, "open the folder", maildir, folder->directory);
 }
@@ -321,14 +339,15 @@ open_boxes(const Folder *folder, const char *box, MaildirCopy *copy)
 
 static bool
 open_or_repair_boxes(const Maildir *maildir, const Folder *folder, const char *box,
-                     MaildirCopy *copy, GError **error)
+                     MaildirCopy *copy, const MaildirCopyOptions *options,
+                     const MaildirNamer *namer, GError **error)
 {
     if (open_boxes(folder, box, copy))
         return true;
     if (errno != ENOENT)
         return maildir_set_errno(error, "open the directory of", copy->path);
     lodge_close(&copy->tmp_fd);
-    return create_folder(maildir, folder->directory, error) &&
+    return create_folder(maildir, folder->directory, options, namer, error) &&
            (open_boxes(folder, box, copy) ||
             maildir_set_errno(error, "open the directory of", copy->path));
 }
@@ -421,7 +440,7 @@ stage_in(const Maildir *maildir, const Folder *folder, MaildirNamer *namer, Mess
 
     const char *box = strcmp(copy->name, copy->final_name) == 0 ? "new" : "cur";
 
-    if (!open_or_repair_boxes(maildir, folder, box, copy, error) ||
+    if (!open_or_repair_boxes(maildir, folder, box, copy, options, namer, error) ||
         !create_file(copy, &folder->access, error) || !write_copy(copy, options, message, error))
         return NULL;
     return g_steal_pointer(&copy);

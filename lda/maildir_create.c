@@ -6,10 +6,12 @@
  * is the point:
  *
  *   each level: mkdir, fsync the parent   then cur, new, fsync   and last tmp
+ *   a folder: mkdir, cur, new, fsync   subscribe   fsync the Maildir   and last tmp
  *
  * A delivery begins in tmp/. So whoever finds a tmp/ may rely on all above it being
  * durable, even when another process made it a moment ago; whoever finds none
- * comes here and syncs the whole path himself.
+ * comes here and syncs the whole path himself. The subscription of a new folder is
+ * made before its tmp/ as well: a killed process leaves it to the next.
  */
 #include "lda/maildir_parts.h"
 
@@ -111,13 +113,48 @@ mark_folder(int folder_fd)
            maildir_access_apply_to_file(fd, &access);
 }
 
-bool
-maildir_create(int base_fd, const char *path, bool is_folder)
+static bool
+make_boxes(int fd)
 {
-    lodge_autofd fd = make_path(base_fd, path);
     bool made;
 
-    return fd >= 0 && make_directory(fd, "cur", &made) && make_directory(fd, "new", &made) &&
-           (!is_folder || mark_folder(fd)) && maildir_sync_directory(fd) &&
-           make_directory(fd, "tmp", &made);
+    return make_directory(fd, "cur", &made) && make_directory(fd, "new", &made);
+}
+
+bool
+maildir_create(int base_fd, const char *path)
+{
+    lodge_autofd fd = make_path(base_fd, path);
+
+    return fd >= 0 && make_boxes(fd) && maildir_sync_directory(fd);
+}
+
+bool
+maildir_create_folder(int maildir_fd, const char *directory)
+{
+    bool made;
+
+    if (!make_directory(maildir_fd, directory, &made))
+        return false;
+
+    lodge_autofd fd = maildir_open_beneath(maildir_fd, directory, O_PATH | O_DIRECTORY, 0);
+
+    return fd >= 0 && make_boxes(fd) && mark_folder(fd) && maildir_sync_directory(fd);
+}
+
+bool
+maildir_complete(int base_fd, const char *path)
+{
+    lodge_autofd fd = maildir_open_beneath(base_fd, path, O_PATH | O_DIRECTORY, 0);
+    bool made;
+
+    return fd >= 0 && make_directory(fd, "tmp", &made);
+}
+
+bool
+maildir_is_complete(int fd)
+{
+    lodge_autofd tmp_fd = maildir_open_beneath(fd, "tmp", O_PATH | O_DIRECTORY, 0);
+
+    return tmp_fd >= 0;
 }

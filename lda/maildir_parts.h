@@ -60,10 +60,19 @@ bool maildir_access_read(int dir_fd, MaildirAccess *access_out);
  * and errno. */
 bool maildir_access_apply_to_file(int fd, const MaildirAccess *access);
 
-/* Makes the Maildir at path, relative to base_fd, with its missing parents, and
- * repairs one that lacks tmp, new or cur. Durable when it returns, whoever made
- * it: several processes may do this at once. False and errno. */
-bool maildir_create(int base_fd, const char *path, bool is_folder);
+/* Makes the Maildir at path, relative to base_fd, with its missing parents, but for its
+ * tmp/. Durable when it returns, whoever made it: several processes may do this at once.
+ * False and errno. */
+bool maildir_create(int base_fd, const char *path);
+
+/* The same for a folder of a Maildir, whose name in the Maildir is not durable yet. */
+bool maildir_create_folder(int maildir_fd, const char *directory);
+
+/* Makes its tmp/, the sign for others that all is done. False and errno. */
+bool maildir_complete(int base_fd, const char *path);
+
+/* Whether there is one. */
+bool maildir_is_complete(int fd);
 
 /* ---- maildir_write.c ---------------------------------------------------- */
 
@@ -114,7 +123,7 @@ char *maildir_keywords_letters(int folder_fd, const MaildirAccess *access,
 /* ---- maildir_subscriptions.c -------------------------------------------- */
 
 /* Adds a folder, named by its directory (".Lists.ietf"), to the subscriptions of
- * the Maildir unless it is there. */
+ * the Maildir unless it is there. Durable with the next fsync of the Maildir. */
 bool maildir_subscribe(int maildir_fd, const MaildirAccess *access, const char *directory,
                        const MaildirLockRequest *request, GError **error);
 

@@ -77,7 +77,7 @@ rewrite(int maildir_fd, int lock_fd, const MaildirAccess *access, const char *di
     g_autoptr(GString) text = old != NULL ? with_folder(old, directory) : NULL;
 
     if (text != NULL && write_new(maildir_fd, lock_fd, access, text))
-        return maildir_sync_directory(maildir_fd);
+        return true;
 
     int saved = errno;
 

@@ -172,6 +172,14 @@ class Recorder:
         return self.run_of(existing)
 
 
+def is_subscribed(lodge, user):
+    """To its folder; or who was killed has left his lock behind, which counts for minutes."""
+    local, _, domain = user.partition("@")
+    maildir = lodge.mail / domain / local / "Maildir"
+    file = maildir / "subscriptions"
+    return (maildir / "subscriptions.lock").exists() or (file.exists() and "folder" in file.read_text().splitlines())
+
+
 def after_one_was_killed(recorder, proven, first):
     """Somebody dies at each fsync of the making of a mailbox, and the next delivery, to the same
     folder or to INBOX, goes on from there. first: an undisturbed one. Its every fsync must be
@@ -184,6 +192,8 @@ def after_one_was_killed(recorder, proven, first):
         killed = recorder.by_pipe(user.replace("@", "+folder@"), inject=["-e", f"inject=fsync:signal=KILL:when={number + 1}"])
         both = recorder.by_pipe(user.replace("@", target), before=killed)
         found = proven.check(f"killed at fsync {number + 1}, then another to {target[:-1] or 'INBOX'}", both)
+        if target == "+folder@" and not is_subscribed(recorder.lodge, user):
+            proven.complaints.append(f"killed at fsync {number + 1}: nobody subscribed to the folder")
         needed |= {place for place, sync in enumerate(both.syncs) if place < number and sync in found}
     for number in set(range(len(order))) - needed:
         proven.complaints.append(f"nobody needs fsync {number + 1} of a new mailbox: {first.calls[order[number]]}")

@@ -129,6 +129,45 @@ created_folder_is_subscribed_and_named_as_the_client_sees_it(void **state)
     assert_file(file, "V\t2\n\nK&AOQ-se\tBrie\n");
 }
 
+/* Makes these directories of a folder "Lists" and stages a message in it. */
+static void
+stage_in_part_of_a_folder(Fixture *fixture, const char *const *parts)
+{
+    g_autoptr(Maildir) maildir = open_ana(fixture);
+    MaildirCopyOptions options = plain();
+
+    for (; *parts != NULL; parts++) {
+        g_autofree char *path = g_build_filename(fixture->path, ".Lists", *parts, NULL);
+
+        assert_int_equal(g_mkdir_with_parents(path, 0700), 0);
+    }
+    options.folder = "Lists";
+    maildir_copy_free(stage(fixture, maildir, options));
+    assert_true(exists(fixture->path, ".Lists/tmp"));
+    assert_true(exists(fixture->path, ".Lists/new"));
+}
+
+static void
+folder_that_somebody_began_is_finished_and_subscribed(void **state)
+{
+    static const char *const begun[] = {"cur", "new", NULL};
+    Fixture *fixture = *state;
+    g_autofree char *file = g_build_filename(fixture->path, "subscriptions", NULL);
+
+    stage_in_part_of_a_folder(fixture, begun);
+    assert_file(file, "V\t2\n\nLists\n");
+}
+
+static void
+folder_that_lost_its_new_is_repaired_and_its_subscription_left_alone(void **state)
+{
+    static const char *const damaged[] = {"cur", "tmp", NULL};
+    Fixture *fixture = *state;
+
+    stage_in_part_of_a_folder(fixture, damaged);
+    assert_false(exists(fixture->path, "subscriptions"));
+}
+
 static void
 missing_folder_is_not_made_unasked(void **state)
 {
@@ -387,6 +426,8 @@ main(void)
         TEST(group_of_the_parent_is_handed_down_without_setgid),
         TEST(maildirfolder_marks_folders_and_never_the_maildir),
         TEST(created_folder_is_subscribed_and_named_as_the_client_sees_it),
+        TEST(folder_that_somebody_began_is_finished_and_subscribed),
+        TEST(folder_that_lost_its_new_is_repaired_and_its_subscription_left_alone),
         TEST(missing_folder_is_not_made_unasked),
         TEST(bad_folder_name_is_refused_and_touches_nothing),
         TEST(delivery_goes_on_when_subscribing_cannot),
