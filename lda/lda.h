@@ -34,6 +34,11 @@ Message *lda_message_new(const Lda *lda);
  * refusal in *outcome_out. The caller logs a refusal with lda_log_refusal(). */
 LdaRecipient *lda_resolve(Lda *lda, const char *address, LdaOutcome **outcome_out);
 
+/* Whether recipient can store a message that SIZE= declares to be that large (RFC 1870), 0: not
+ * declared. NULL: perhaps; else it never fits into any folder, and no script would send it
+ * elsewhere. The caller logs it as above. */
+LdaOutcome *lda_check_declared(Lda *lda, const LdaRecipient *recipient, guint64 declared);
+
 /* A new transaction id: short, unique across processes and time, [0-9A-Za-z]. */
 char *lda_transaction_id(Lda *lda);
 

@@ -90,3 +90,33 @@ mailbox_quota_settings(const MailboxQuota *quota)
 {
     return &quota->settings;
 }
+
+/* What the mailbox may hold; 0: nobody knows, since rules may give room to some folders. */
+static guint64
+most(const QuotaSettings *settings)
+{
+    if (settings->limits.octets == 0 || settings->folder_count > 0 || settings->ignore_trash)
+        return 0;
+    return settings->limits.octets + settings->grace; /* both below 2^63 */
+}
+
+bool
+mailbox_quota_check_least(const MailboxQuota *quota, guint64 least, GError **error)
+{
+    guint64 largest = quota->settings.max_message;
+    QuotaError code = QUOTA_ERROR_TOO_BIG;
+    const char *what = "any that the mailbox takes";
+
+    if (largest == 0 || least <= largest) {
+        largest = most(&quota->settings);
+        code = QUOTA_ERROR_FULL;
+        what = "all that the mailbox may hold";
+    }
+    if (largest == 0 || least <= largest)
+        return true;
+    g_set_error(error, QUOTA_ERROR, (int)code,
+                "message of at least %" G_GUINT64_FORMAT
+                " octets is larger than %s: %" G_GUINT64_FORMAT,
+                least, what, largest);
+    return false;
+}

@@ -21,5 +21,9 @@ void mailbox_quota_free(MailboxQuota *quota); /* NULL is fine */
 /* For quota_open(); belongs to quota. */
 const QuotaSettings *mailbox_quota_settings(const MailboxQuota *quota);
 
+/* False with QUOTA_ERROR_TOO_BIG or _FULL when it is certain that no message of at least that many
+ * octets fits into any folder, however empty the mailbox. */
+bool mailbox_quota_check_least(const MailboxQuota *quota, guint64 least, GError **error);
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MailboxQuota, mailbox_quota_free)
 #endif

@@ -38,6 +38,7 @@ typedef struct {
     LdaEnvelope *envelope;
     char *transaction_id;
     gint64 transaction_deadline_us;
+    guint64 declared; /* SIZE= of MAIL; 0: none */
     LmtpBody body;
     bool utf8;
     Message *message; /* since DATA, or the first BDAT */
@@ -218,6 +219,7 @@ begin_transaction(Session *session, const LmtpCommand *command)
 {
     session->transaction_deadline_us = deadline_after(session->config->lmtp.transaction_timeout);
     session->transaction_id = lda_transaction_id(session->lda);
+    session->declared = command->size;
     session->body = command->body;
     session->utf8 = command->utf8;
 
@@ -268,9 +270,11 @@ handle_rcpt(Session *session, const LmtpCommand *command)
     if (envelope->recipients->len >= session->config->lmtp.max_recipients)
         return LMTP_TOO_MANY_RECIPIENTS;
 
-    LdaRecipient *recipient = lda_resolve(session->lda, command->address, &outcome);
+    g_autoptr(LdaRecipient) recipient = lda_resolve(session->lda, command->address, &outcome);
 
-    if (recipient == NULL) {
+    if (recipient != NULL)
+        outcome = lda_check_declared(session->lda, recipient, session->declared);
+    if (outcome != NULL) {
         lda_log_refusal(session->lda, session->transaction_id, envelope, command->address, outcome);
         lmtp_reply_outcome(session->replies, command->address, session->transaction_id, outcome,
                            session->utf8);
@@ -278,7 +282,7 @@ handle_rcpt(Session *session, const LmtpCommand *command)
     }
     recipient->original = g_strdup(command->original);
     recipient->notify = g_strdup(command->notify);
-    g_ptr_array_add(envelope->recipients, recipient);
+    g_ptr_array_add(envelope->recipients, g_steal_pointer(&recipient));
     lmtp_reply(session->replies, 250, "2.1.5", "ok");
     return LMTP_ACCEPTED;
 }

@@ -227,6 +227,47 @@ row_of_the_user_overrides_the_configuration(void **state)
     assert_outcome(deliver(fixture), "5.2.2", "may hold: 20");
 }
 
+/* What ana is told of a message that declares so many octets; "" when nothing is known. Free with
+ * g_free(). */
+static char *
+declared(Fixture *fixture, guint64 octets)
+{
+    g_autoptr(LdaOutcome) refusal = NULL;
+    g_autoptr(LdaRecipient) recipient = lda_resolve(fixture->lda, "ana@example.org", &refusal);
+
+    refusal = lda_check_declared(fixture->lda, recipient, octets);
+    return g_strdup(refusal != NULL ? refusal->status : "");
+}
+
+static void
+declared_size_is_refused_when_line_ends_cannot_make_up_for_it(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "bytes = 100\n");
+    g_autofree char *none = declared(fixture, 0);
+    g_autofree char *perhaps = declared(fixture, 201);
+    g_autofree char *never = declared(fixture, 202);
+
+    assert_string_equal(none, "");
+    assert_string_equal(perhaps, "");
+    assert_string_equal(never, "5.2.2");
+}
+
+static void
+declared_size_is_no_matter_where_a_script_has_a_say(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "max_message = 100\n");
+    g_autofree char *without = declared(fixture, 1000);
+    write_script(fixture, "discard;");
+    g_autofree char *with = declared(fixture, 1000);
+
+    assert_string_equal(without, "5.2.3");
+    assert_string_equal(with, "");
+}
+
 /* ---- what a full mailbox answers ------------------------------------------ */
 
 static void
@@ -544,6 +585,8 @@ main(void)
         QUOTA_TEST(message_larger_than_the_mailbox_takes_is_refused),
         QUOTA_TEST(without_limits_nothing_is_counted),
         QUOTA_TEST(row_of_the_user_overrides_the_configuration),
+        QUOTA_TEST(declared_size_is_refused_when_line_ends_cannot_make_up_for_it),
+        QUOTA_TEST(declared_size_is_no_matter_where_a_script_has_a_say),
         QUOTA_TEST(full_mailbox_defers_where_that_is_wished),
         QUOTA_TEST(ramp_defers_for_its_time_and_then_refuses),
         QUOTA_TEST(ramp_begins_anew_when_there_was_room),

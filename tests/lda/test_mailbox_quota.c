@@ -113,9 +113,46 @@ nothing_is_limited_by_default(void **state)
     assert_false(settings->ignore_deleted);
 }
 
+typedef struct {
+    const char *behaviour;
+    const char *settings[4];
+    guint64 least;
+    int code; /* of QUOTA_ERROR; -1: it may fit */
+} Least;
+
+static const Least leasts[] = {
+    {"as_large_as_the_mailbox_may_fit", {"quota.bytes=100"}, 100, -1},
+    {"larger_than_the_mailbox_does_not", {"quota.bytes=100"}, 101, QUOTA_ERROR_FULL},
+    {"grace_is_room", {"quota.bytes=100", "quota.grace=5"}, 105, -1},
+    {"and_no_more", {"quota.bytes=100", "quota.grace=5"}, 106, QUOTA_ERROR_FULL},
+    {"folder_with_a_rule_may_have_room", {"quota.bytes=100", "quota.folders=a=ignore"}, 101, -1},
+    {"trash_that_does_not_count_has_room", {"quota.bytes=100", "quota.count_trash=no"}, 101, -1},
+    {"as_large_as_one_message_may_be", {"quota.max_message=100"}, 100, -1},
+    {"larger_than_one_message_may_be", {"quota.max_message=100"}, 101, QUOTA_ERROR_TOO_BIG},
+    {"in_any_folder",
+     {"quota.max_message=100", "quota.folders=a=ignore"},
+     101,
+     QUOTA_ERROR_TOO_BIG},
+    {"without_limits_all_may_fit", {NULL}, G_MAXUINT64, -1},
+};
+
+static void
+check_least(void **state)
+{
+    const Least *row = *state;
+    g_autoptr(LdaConfig) config = load(row->settings);
+    g_autoptr(MailboxQuota) quota = mailbox_quota_new(config, &says_nothing, NULL);
+    g_autoptr(GError) error = NULL;
+
+    assert_int_equal(mailbox_quota_check_least(quota, row->least, &error), row->code < 0);
+    if (row->code >= 0)
+        assert_true(g_error_matches(error, QUOTA_ERROR, row->code));
+}
+
 int
 main(void)
 {
+    struct CMUnitTest rows[G_N_ELEMENTS(leasts)];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mailbox_that_says_nothing_has_what_the_configuration_says),
         cmocka_unit_test(what_the_row_says_comes_first),
@@ -123,5 +160,9 @@ main(void)
         cmocka_unit_test(nothing_is_limited_by_default),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(leasts); i++)
+        rows[i] = (struct CMUnitTest){.name = leasts[i].behaviour,
+                                      .test_func = check_least,
+                                      .initial_state = (void *)&leasts[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL) | cmocka_run_group_tests(rows, NULL, NULL);
 }

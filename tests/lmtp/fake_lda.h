@@ -99,6 +99,15 @@ lda_resolve(Lda *lda, const char *address, LdaOutcome **outcome_out)
     return lda_recipient_new(address, NULL);
 }
 
+LdaOutcome *
+lda_check_declared(Lda *lda, const LdaRecipient *recipient, guint64 declared)
+{
+    (void)lda;
+    if (g_str_has_prefix(recipient->address, "small@") && declared > 1000)
+        return fake_refusal(QUOTA_ERROR, QUOTA_ERROR_FULL, "message is larger than the mailbox");
+    return NULL;
+}
+
 static LdaOutcome *
 fake_outcome(const LdaRecipient *recipient, const GError *failure)
 {
