@@ -212,6 +212,12 @@ def without_one_really(recorder, proven, first):
     print(f"of {len(first.syncs)} fsyncs that deliver left out, {found} were found")
 
 
+def with_quota(proven, name, run):
+    proven.check(name, run)
+    if not any(call.name == "write" and (call.descriptor or "").endswith("/maildirsize") for call in run.calls):
+        proven.complaints.append(f"{name}: no line in maildirsize, it is not about quota")
+
+
 def pipe(lodge, recorder, proven):
     first = recorder.by_pipe("new+folder@example.net")
     after_one_was_killed(recorder, proven, first)
@@ -221,6 +227,7 @@ def pipe(lodge, recorder, proven):
     proven.check("large", recorder.by_pipe("ana@example.org", size=700_000))
     proven.check("compressed", recorder.by_pipe("ana@example.org", "-o", "mail.compress=gzip", size=700_000))
     proven.check("new folder", recorder.by_pipe("ana+folder@example.org"))
+    with_quota(proven, "with quota", recorder.by_pipe("ana@example.org", "-o", "quota.bytes=1G"))
 
 
 def lmtp(lodge, recorder, proven):
@@ -237,6 +244,8 @@ def lmtp(lodge, recorder, proven):
         proven.check("flags and new keywords", recorder.by_lmtp(["flags@example.org"]))
         # As on a file system that cannot rename without replacing: link(2) and unlink(2).
         proven.check("by links", recorder.by_lmtp(FIFTY[:10], inject=["-e", "inject=renameat2:error=EINVAL"]))
+    with lodge.running("quota.bytes=1G"):
+        with_quota(proven, "with quota, fifty recipients", recorder.by_lmtp(FIFTY))
     with lodge.running("mail.compress=gzip"):
         proven.check("compressed, fifty recipients", recorder.by_lmtp(FIFTY, size=20_000))
 
