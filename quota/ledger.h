@@ -84,7 +84,7 @@ bool ledger_take(Ledger *ledger, guint64 octets, guint64 folder, GError **error)
 /* The names in all slots as they are now: hashes, room for LEDGER_SLOTS. */
 bool ledger_names(Ledger *ledger, guint64 *names_out, size_t *count_out, GError **error);
 
-/* Whether our slot says what we wrote, in a file that others still find. */
+/* Whether our slot says what we wrote. */
 bool ledger_is_intact(const Ledger *ledger);
 
 /* ---- without the mutex too ------------------------------------------------ */

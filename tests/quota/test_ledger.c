@@ -1,8 +1,8 @@
 /* tests/quota/test_ledger.c - reservations, the mutex, and a damaged "lodge-quota" */
 #include "tests/quota/mailbox.h"
 
-#include <poll.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 
 #include "quota/ledger.h"
@@ -397,6 +397,66 @@ empty_file_of_one_who_was_killed_while_making_it_is_filled(void **state)
 }
 
 static void
+looking_at_an_empty_file_leaves_it_empty(void **state)
+{
+    Mailbox *mailbox = *state;
+    g_autoptr(Quota) quota = mailbox_open(mailbox);
+    g_autofree char *text = NULL;
+    QuotaReport report;
+
+    mailbox_write(mailbox, "lodge-quota", "");
+    assert_true(quota_verify(quota, &report, NULL));
+    text = mailbox_read(mailbox, "lodge-quota");
+    assert_string_equal(text, "");
+}
+
+static void
+reservation_freed_while_others_look_is_not_lost(void **state)
+{
+    Mailbox *mailbox = *state;
+    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    Quota *quota = reserve(mailbox, "", 1);
+
+    assert_true(ledger_enter(&ledger, 1000, NULL));
+    quota_free(quota); /* for which nobody needs the mutex */
+    assert_true(ledger_survey(&ledger, NULL));
+    assert_int_equal(ledger.lost_count, 0);
+    assert_int_equal(ledger.other_count, 0);
+    ledger_close(&ledger);
+}
+
+static void *
+reserve_in_thread(void *mailbox)
+{
+    return reserve(mailbox, "", 600);
+}
+
+static void
+who_waited_for_a_file_that_is_gone_takes_the_new_one(void **state)
+{
+    Mailbox *mailbox = *state;
+    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    g_autofree char *path = g_build_filename(mailbox->path, "lodge-quota", NULL);
+    struct inotify_event event;
+    int events = inotify_init1(IN_CLOEXEC);
+    GThread *thread;
+    Quota *quota;
+
+    mailbox->settings.limits.octets = 1000;
+    assert_true(ledger_enter(&ledger, 1000, NULL));
+    assert_true(inotify_add_watch(events, path, IN_OPEN) >= 0);
+    thread = g_thread_new("reserve", reserve_in_thread, mailbox);
+    assert_int_equal(read(events, &event, sizeof event), sizeof event); /* it waits for us now */
+    assert_int_equal(unlinkat(mailbox->fd, "lodge-quota", 0), 0);
+    assert_int_equal(mailbox_try(mailbox, "", 1), -1); /* makes the new one */
+    ledger_close(&ledger);
+    quota = g_thread_join(thread);
+    assert_int_equal(mailbox_try(mailbox, "", 401), QUOTA_ERROR_FULL_FOR_NOW);
+    quota_free(quota);
+    (void)close(events);
+}
+
+static void
 names_are_found_by_those_who_count(void **state)
 {
     Mailbox *mailbox = *state;
@@ -437,6 +497,9 @@ main(void)
         mailbox_test(file_removed_under_a_reservation_costs_a_count),
         mailbox_test(what_is_no_file_is_an_error),
         mailbox_test(empty_file_of_one_who_was_killed_while_making_it_is_filled),
+        mailbox_test(looking_at_an_empty_file_leaves_it_empty),
+        mailbox_test(reservation_freed_while_others_look_is_not_lost),
+        mailbox_test(who_waited_for_a_file_that_is_gone_takes_the_new_one),
         mailbox_test(names_are_found_by_those_who_count),
     };
 
