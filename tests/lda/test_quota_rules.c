@@ -79,8 +79,10 @@ check_good(void **state)
     g_autoptr(GArray) rules = quota_rules_parse(texts, &layout, &error);
     const QuotaFolderRule *rule;
 
-    if (rules == NULL)
+    if (rules == NULL) {
         fail_msg("%s", error->message);
+        return;
+    }
     assert_int_equal(rules->len, 1);
     rule = &g_array_index(rules, QuotaFolderRule, 0);
     assert_string_equal(rule->pattern, row->rule.pattern);
