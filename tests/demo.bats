@@ -21,13 +21,15 @@ check_output() { # USER
     echo "$output"
     [ "$status" -eq 0 ]
     grep -q "deliveries run as $1\." <<<"$output"
-    [ "$(grep -c '^  S: 250 2\.0\.0 <.*> [0-9A-Za-z]* stored in ' <<<"$output")" -eq 3 ]
+    [ "$(grep -c '^  S: 250 2\.0\.0 <.*> [0-9A-Za-z]* stored in ' <<<"$output")" -eq 4 ]
     grep -q '^  S: 250 2\.0\.0 <ana+lists@example.org> [0-9A-Za-z]* stored in lists$' <<<"$output"
     grep -q '^  S: 550 5\.1\.1 ' <<<"$output"
-    [ "$(grep -c "^  $TMPDIR/lodge-demo-[^/]*/mail/example.org/\(ana\|ben\)/Maildir/" <<<"$output")" -eq 4 ]
-    [ "$(grep -c '^    Return-Path: <berta@example.net>$' <<<"$output")" -eq 4 ]
-    [ "$(grep -c '^    .* to=.* status=2\.0\.0' <<<"$output")" -eq 4 ]
+    grep -q '^  S: 552 5\.2\.2 <ben@example.org> ' <<<"$output"
+    [ "$(grep -c "^  $TMPDIR/lodge-demo-[^/]*/mail/example.org/\(ana\|ben\)/Maildir/" <<<"$output")" -eq 5 ]
+    [ "$(grep -c '^    Return-Path: <berta@example.net>$' <<<"$output")" -eq 5 ]
+    [ "$(grep -c '^    .* to=.* status=2\.0\.0' <<<"$output")" -eq 5 ]
     [ "$(grep -c '^    .* to=.* status=5\.1\.1' <<<"$output")" -eq 1 ]
+    [ "$(grep -c '^    .* to=ben@example.org .* status=5\.2\.2 .* quota=' <<<"$output")" -eq 1 ]
     grep -q '^  exit status 0$' <<<"$output"
     [ -z "$(ls -A "$TMPDIR")" ]
 }
