@@ -200,7 +200,7 @@ static const ConfigSetting settings[] = {
     ENGINE_COUNT(max_notifications, "10", 0, 1000,
                  "Notifications in one run; 0: notify is prohibited."),
     ENGINE_SECONDS(max_cpu_time, "30s", 1, "CPU time of one run."),
-    ENGINE_COUNT(max_steps, "10000000", 1000, G_MAXINT32,
+    ENGINE_COUNT(max_steps, "3000000", 1000, G_MAXINT32,
                  "Tests, fields and patterns looked at in one run."),
     ENGINE_SIZE(variables_max_size, "4K", 1, "Longer values of variables are cut."),
     ENGINE_COUNT(include_max_depth, "10", 0, 100, "Scripts that include each other, at most."),

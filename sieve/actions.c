@@ -123,10 +123,16 @@ SieveAction *
 sieve_action_new(SieveRun *run, const SieveNode *node, SieveActionKind kind)
 {
     static char *nothing[] = {NULL};
-    SieveAction *action = &sieve_arena_new0(run->arena, Asked, 1)->action;
+    Asked *asked = (Asked *)run->spare;
 
-    action->kind = kind;
-    action->script = sieve_arena_strdup(run->arena, sieve_script_name(sieve_run_script_now(run)));
+    if (asked == NULL)
+        asked = sieve_arena_new0(run->arena, Asked, 1);
+    *asked = (Asked){.action = {.kind = kind}};
+    run->spare = NULL;
+
+    SieveAction *action = &asked->action;
+
+    action->script = sieve_script_name(sieve_run_script_now(run)); /* the run keeps the script */
     action->line = node->line;
     action->edition = sieve_run_edition(run, kind);
     action->flags = action->options = action->arguments = action->fcc.flags = nothing;
@@ -363,8 +369,10 @@ sieve_action_add(SieveRun *run, SieveAction *action, GError **error)
         run->implicit_keep = false;
     if (action->kind == SIEVE_ACTION_KEEP)
         run->explicit_keep = true;
-    if (is_done)
+    if (is_done) {
+        run->spare = action;
         return true;
+    }
     if (!check_limits(run, action, error))
         return false;
     g_ptr_array_add(run->actions, action);

@@ -15,7 +15,8 @@ typedef struct SieveArena SieveArena;
 SieveArena *sieve_arena_new(size_t ceiling); /* octets in all; 0: none */
 void sieve_arena_free(SieveArena *arena);    /* NULL is fine */
 
-/* Zeroed memory, aligned for any type. */
+/* Zeroed memory, aligned for pointers and numbers; for octets only, which need no alignment. */
+char *sieve_arena_octets(SieveArena *arena, size_t size);
 void *sieve_arena_alloc(SieveArena *arena, size_t size);
 #define sieve_arena_new0(arena, type, count) \
     ((type *)sieve_arena_alloc((arena), sizeof(type) * (size_t)(count)))

@@ -225,6 +225,8 @@ bind_positional(SieveCheck *check, SieveNode *node, const SieveArgument **given,
                        count > slot_count ? given[slot_count] : NULL);
         return false;
     }
+    if (count > 0)
+        node->values = sieve_arena_new0(check->arena, const SieveArgument *, SIEVE_MAX_POSITIONAL);
     for (size_t i = 0; i < slot_count; i++) {
         if (slots[i].is_optional && spare == 0)
             continue;

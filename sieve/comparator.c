@@ -34,7 +34,7 @@ octet_compare(SieveArena *arena, SieveText a, SieveText b)
 static SieveText
 ascii_fold(SieveArena *arena, SieveText text)
 {
-    char *folded = sieve_arena_alloc(arena, text.len + 1);
+    char *folded = sieve_arena_octets(arena, text.len + 1);
 
     for (size_t i = 0; i < text.len; i++)
         folded[i] = g_ascii_toupper(text.bytes[i]);

@@ -91,16 +91,13 @@ match_fields(SieveRun *run, const SieveNode *node, FieldMatch match, bool *resul
         !sieve_run_headers(run, node, &headers, &header_count, error))
         return false;
     for (size_t i = 0; i < header_count && !matching.matched; i++) {
-        size_t field_count;
+        SieveIndex index;
 
         if (!step_over_fields(run, headers[i], name_count, error))
             return false;
-
-        SieveField *const *fields =
-            sieve_index_fields(run, node, headers[i], names, name_count, &field_count);
-
-        for (size_t k = 0; k < field_count && !matching.matched; k++) {
-            if (!match(run, node, headers[i], fields[k], &matching, error))
+        sieve_index_begin(&index, node, headers[i], names, name_count);
+        for (; index.next != NULL && !matching.matched; sieve_index_next(&index)) {
+            if (!match(run, node, headers[i], index.next, &matching, error))
                 return false;
         }
     }

@@ -95,10 +95,13 @@ test_date(SieveRun *run, const SieveNode *node, bool *result_out, GError **error
     SieveMessage *message = sieve_run_message(run);
     SieveText name = sieve_run_first(run, node->values[0]);
     SieveText part = sieve_run_first(run, node->values[1]);
-    size_t count;
-    SieveField *const *fields = sieve_index_fields(run, node, message, &name, 1, &count);
+    SieveIndex index;
     SieveDate date;
-    bool has_date = count > 0 && sieve_date_parse(sieve_field_value(message, fields[0]), &date);
+
+    sieve_index_begin(&index, node, message, &name, 1);
+
+    bool has_date =
+        index.next != NULL && sieve_date_parse(sieve_field_value(message, index.next), &date);
 
     return match_part(run, node, has_date ? &date : NULL, part, node->values[2], result_out, error);
 }

@@ -148,7 +148,8 @@ run_deleteheader(SieveRun *run, const SieveNode *node, GError **error)
 {
     SieveMessage *message = sieve_run_message(run);
     SieveText name = sieve_run_first(run, node->values[0]);
-    size_t count, deleted = 0;
+    g_autoptr(GPtrArray) deleted = g_ptr_array_new();
+    SieveIndex index;
 
     if (!is_field_name(name))
         return sieve_run_fail(run, error, "'%s' is no name of a header field", name.bytes);
@@ -160,21 +161,19 @@ run_deleteheader(SieveRun *run, const SieveNode *node, GError **error)
     if (!sieve_message_count_edit(message, error))
         return false;
 
-    SieveField *const *fields = sieve_index_fields(run, node, message, &name, 1, &count);
-
-    for (size_t i = 0; i < count; i++) {
+    sieve_index_begin(&index, node, message, &name, 1);
+    for (; index.next != NULL; sieve_index_next(&index)) {
         bool is_wanted;
 
         if (!sieve_run_step(run, 1, error) ||
-            !has_value(run, node, message, fields[i], &is_wanted, error))
+            !has_value(run, node, message, index.next, &is_wanted, error))
             return false;
-        if (is_wanted) {
-            sieve_message_delete_field(message, fields[i]);
-            deleted++;
-        }
+        if (is_wanted)
+            g_ptr_array_add(deleted, index.next);
     }
+    sieve_message_delete_fields(message, (SieveField *const *)deleted->pdata, deleted->len);
     if (sieve_run_is_tracing(run))
-        sieve_run_trace(run, node, "deleteheader \"%s\": %zu deleted", name.bytes, deleted);
+        sieve_run_trace(run, node, "deleteheader \"%s\": %u deleted", name.bytes, deleted->len);
     return true;
 }
 

@@ -3,46 +3,57 @@
 
 #include "sieve/extensions.h"
 
-/* Those of one name, into fields; NULL: only counted. */
-static size_t
-collect(SieveMessage *message, SieveText name, SieveField **fields)
+static void
+find_next(SieveIndex *index)
 {
-    size_t position = 0, count = 0;
-    SieveField *field;
-
-    while ((field = sieve_message_next_field(message, name, &position)) != NULL) {
-        if (fields != NULL)
-            fields[count] = field;
-        count++;
+    for (;; index->name++, index->position = 0) {
+        index->next = index->name == index->name_count
+                          ? NULL
+                          : sieve_message_next_field(index->message, index->names[index->name],
+                                                     &index->position);
+        if (index->next != NULL || index->name == index->name_count)
+            return;
     }
+}
+
+void
+sieve_index_next(SieveIndex *index)
+{
+    if (index->is_single)
+        index->next = NULL;
+    else
+        find_next(index);
+}
+
+static guint64
+count_all(SieveIndex index)
+{
+    guint64 count = 0;
+
+    for (find_next(&index); index.next != NULL; find_next(&index))
+        count++;
     return count;
 }
 
-SieveField *const *
-sieve_index_fields(SieveRun *run, const SieveNode *node, SieveMessage *message,
-                   const SieveText *names, size_t name_count, size_t *count_out)
+void
+sieve_index_begin(SieveIndex *index, const SieveNode *node, SieveMessage *message,
+                  const SieveText *names, size_t name_count)
 {
-    const SieveBoundTag *index = sieve_node_tag(node, "index");
-    bool is_last = sieve_node_tag(node, "last") != NULL;
-    size_t total = 0, at = 0;
+    const SieveBoundTag *tag = sieve_node_tag(node, "index");
+    guint64 number = tag == NULL ? 1 : tag->value->number;
 
-    for (size_t i = 0; i < name_count; i++)
-        total += collect(message, names[i], NULL);
+    *index = (SieveIndex){
+        .message = message, .names = names, .name_count = name_count, .is_single = tag != NULL};
+    if (sieve_node_tag(node, "last") != NULL) {
+        guint64 count = count_all(*index);
 
-    SieveField **fields = sieve_arena_new0(sieve_run_arena(run), SieveField *, total);
-
-    for (size_t i = 0; i < name_count; i++)
-        at += collect(message, names[i], fields + at);
-    *count_out = total;
-    if (index == NULL)
-        return fields;
-
-    guint64 number = index->value->number;
-
-    *count_out = number >= 1 && number <= total;
-    if (*count_out == 0)
-        return fields;
-    return fields + (is_last ? total - number : number - 1);
+        number = number <= count ? count + 1 - number : 0;
+    }
+    if (number == 0) /* of :index 0 the checker has complained */
+        return;
+    do
+        find_next(index);
+    while (--number > 0 && index->next != NULL);
 }
 
 void

@@ -56,7 +56,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < count; i++)
         read_field(arena, message, fields[i]);
     if (count > 1)
-        sieve_message_delete_field(message, fields[count / 2]);
+        sieve_message_delete_fields(message, fields + count / 2, 1);
     sieve_message_add_field(message, sieve_text("X-Added"),
                             (SieveText){.bytes = (const char *)data, .len = MIN(size, 300u)},
                             size % 2 == 0);

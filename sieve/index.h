@@ -9,9 +9,21 @@
 #include "sieve/extension.h"
 
 /* The fields of message with these names, in the order of the names and then of the message;
- * with :index only the one it says, or none. From the run's arena; *count_out of them. */
-SieveField *const *sieve_index_fields(SieveRun *run, const SieveNode *node, SieveMessage *message,
-                                      const SieveText *names, size_t name_count, size_t *count_out);
+ * with :index only the one it says, or none. No list is made of them: names and fields can both be
+ * thousands. The header must not change meanwhile. */
+typedef struct {
+    SieveField *next; /* NULL: no more */
+
+    /* private */
+    SieveMessage *message;
+    const SieveText *names;
+    size_t name_count, name, position;
+    bool is_single;
+} SieveIndex;
+
+void sieve_index_begin(SieveIndex *index, const SieveNode *node, SieveMessage *message,
+                       const SieveText *names, size_t name_count);
+void sieve_index_next(SieveIndex *index);
 
 /* For check(): :last needs :index, and :index 0 is nothing. */
 void sieve_index_check(SieveCheck *check, SieveNode *node);

@@ -35,10 +35,12 @@ typedef struct {
 } Glob;
 
 struct SievePattern {
-    SieveMatcher matcher;
-    SieveText key; /* folded, but for i;ascii-numeric */
-    Glob glob;
-    SieveRegex *regex;
+    const SieveMatcher *matcher;
+    union {            /* as the type of the matcher says */
+        SieveText key; /* folded, but for i;ascii-numeric */
+        Glob glob;
+        SieveRegex *regex;
+    };
 };
 
 /* ---- a value as a comparator sees it -------------------------------------- */
@@ -460,7 +462,7 @@ sieve_pattern_new(SieveArena *arena, const SieveMatcher *matcher, SieveText key,
 {
     SievePattern *pattern = sieve_arena_new0(arena, SievePattern, 1);
 
-    pattern->matcher = *matcher;
+    pattern->matcher = matcher;
     if (matcher->type == SIEVE_MATCH_REGEX) {
         pattern->regex = sieve_regex_new(arena, key, regex_case(matcher->comparator), error);
         return pattern->regex == NULL ? NULL : pattern;
@@ -485,9 +487,9 @@ compare(const SievePattern *pattern, SieveText value)
 {
     View view;
 
-    if (pattern->matcher.comparator == &sieve_comparator_ascii_numeric)
+    if (pattern->matcher->comparator == &sieve_comparator_ascii_numeric)
         return sieve_comparator_ascii_numeric.compare(NULL, value, pattern->key);
-    view_init(&view, pattern->matcher.comparator, value);
+    view_init(&view, pattern->matcher->comparator, value);
 
     int order = compare_view(&view, pattern->key);
 
@@ -498,7 +500,7 @@ compare(const SievePattern *pattern, SieveText value)
 static bool
 is_equal(const SievePattern *pattern, SieveText value)
 {
-    const SieveComparator *comparator = pattern->matcher.comparator;
+    const SieveComparator *comparator = pattern->matcher->comparator;
 
     /* Most values are of another length: no need to look at them. */
     if (value.len != pattern->key.len &&
@@ -512,7 +514,7 @@ contains(const SievePattern *pattern, SieveText value)
 {
     View view;
 
-    view_init(&view, pattern->matcher.comparator, value);
+    view_init(&view, pattern->matcher->comparator, value);
 
     bool found = memmem(view.bytes, view.len, pattern->key.bytes, pattern->key.len) != NULL;
 
@@ -525,7 +527,7 @@ matches(const SievePattern *pattern, SieveText value, SieveArena *arena, SieveCa
 {
     View view;
 
-    view_init(&view, pattern->matcher.comparator, value);
+    view_init(&view, pattern->matcher->comparator, value);
 
     bool matched = glob_matches(&pattern->glob, &view, arena, captures);
 
@@ -539,7 +541,7 @@ sieve_pattern_match(const SievePattern *pattern, SieveText value, SieveArena *ar
                     GError **error)
 {
     *steps_inout += 1 + value.len / 64;
-    switch (pattern->matcher.type) {
+    switch (pattern->matcher->type) {
     case SIEVE_MATCH_IS:
         *matched_out = is_equal(pattern, value);
         return true;
@@ -550,7 +552,7 @@ sieve_pattern_match(const SievePattern *pattern, SieveText value, SieveArena *ar
         *matched_out = matches(pattern, value, arena, captures);
         return true;
     case SIEVE_MATCH_VALUE:
-        *matched_out = sieve_relation_holds(pattern->matcher.relation, compare(pattern, value));
+        *matched_out = sieve_relation_holds(pattern->matcher->relation, compare(pattern, value));
         return true;
     case SIEVE_MATCH_REGEX: {
         gint64 begun = g_get_monotonic_time();

@@ -36,7 +36,8 @@ bool sieve_relation_parse(SieveText name, SieveRelation *relation_out);
 /* A key made ready for a matcher; immutable. */
 typedef struct SievePattern SievePattern;
 
-/* Fails with SIEVE_ERROR_RUNTIME for a regular expression that is none. From arena. */
+/* Fails with SIEVE_ERROR_RUNTIME for a regular expression that is none. From arena; matcher is
+ * borrowed for its life. */
 SievePattern *sieve_pattern_new(SieveArena *arena, const SieveMatcher *matcher, SieveText key,
                                 GError **error);
 

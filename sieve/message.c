@@ -227,7 +227,7 @@ unfold(SieveArena *arena, SieveText raw)
     while (end > at && g_ascii_isspace(end[-1]))
         end--;
 
-    char *unfolded = sieve_arena_alloc(arena, (size_t)(end - at) + 1);
+    char *unfolded = sieve_arena_octets(arena, (size_t)(end - at) + 1);
     size_t len = 0;
 
     while (at < end) {
@@ -370,11 +370,24 @@ sieve_message_add_field(SieveMessage *message, SieveText name, SieveText value, 
 }
 
 void
-sieve_message_delete_field(SieveMessage *message, SieveField *field)
+sieve_message_delete_fields(SieveMessage *message, SieveField *const *fields, size_t count)
 {
+    guint kept = 0;
+    size_t deleted = 0;
+
+    if (count == 0)
+        return;
     split(message);
-    if (g_ptr_array_remove(message->fields, field))
-        was_edited(message);
+    for (guint i = 0; i < message->fields->len; i++) {
+        void *field = message->fields->pdata[i];
+
+        if (deleted < count && field == fields[deleted])
+            deleted++;
+        else
+            message->fields->pdata[kept++] = field;
+    }
+    g_ptr_array_set_size(message->fields, (gint)kept);
+    was_edited(message);
 }
 
 void

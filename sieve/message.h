@@ -61,8 +61,8 @@ bool sieve_message_count_edit(SieveMessage *message, GError **error);
 /* Adds a field at the top, or at the end of the header. value is UTF-8, unencoded, without
  * line ends; it is encoded (RFC 2047) and folded. */
 void sieve_message_add_field(SieveMessage *message, SieveText name, SieveText value, bool last);
-/* Removes a field that sieve_message_fields() gave. */
-void sieve_message_delete_field(SieveMessage *message, SieveField *field);
+/* Removes count fields, in the order of the message. */
+void sieve_message_delete_fields(SieveMessage *message, SieveField *const *fields, size_t count);
 /* The whole message is this now (replace, enclose, filter). Takes a reference. */
 void sieve_message_replace(SieveMessage *message, GBytes *bytes);
 

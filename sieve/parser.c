@@ -336,8 +336,10 @@ parse_arguments(Parser *parser, SieveNode *node)
 static SieveNode *
 new_node(Parser *parser)
 {
+    static const SieveArgument *nothing[SIEVE_MAX_POSITIONAL]; /* nobody writes to it */
     SieveNode *node = sieve_arena_new0(parser->arena, SieveNode, 1);
 
+    node->values = nothing;
     node->name = parser->lexer.token.text;
     node->line = parser->lexer.token.line;
     node->column = parser->lexer.token.column;

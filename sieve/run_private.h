@@ -43,6 +43,7 @@ struct SieveRun {
     GPtrArray *collected; /* not NULL: values go here and are not compared; libsieve_run.c */
 
     GPtrArray *actions;    /* of SieveAction */
+    SieveAction *spare;    /* one that an earlier one stood for: memory of the next; NULL */
     guint first_duplicate; /* the same of duplicates */
     guint first_action;    /* of the script being run; those before are of earlier scripts */
     guint64 action_count;  /* that count for max_actions */

@@ -53,26 +53,24 @@ typedef struct {
 
 enum { SIEVE_MAX_POSITIONAL = 5 };
 
-/* A command or a test. */
+/* A command or a test. A script can have hundreds of thousands: there is no padding in it. */
 typedef struct SieveNode {
     SieveText name; /* as written */
     unsigned line, column;
     SieveArgument *arguments; /* as written, tags included */
-    size_t argument_count;
     struct SieveNode **tests; /* test list, or one test */
-    size_t test_count;
-    bool is_test_list;       /* written with parentheses */
-    struct SieveNode *block; /* first command; NULL when empty */
+    struct SieveNode *block;  /* first command; NULL when empty */
+    struct SieveNode *next;   /* next command of the same block */
+    guint32 argument_count, test_count, tag_count;
+    bool is_test_list; /* written with parentheses */
     bool has_block;
-    bool is_broken;         /* the parser has complained: what is missing is not told again */
-    struct SieveNode *next; /* next command of the same block */
+    bool is_broken; /* the parser has complained: what is missing is not told again */
 
     /* set by check.c */
     const SieveCommand *command;
-    const SieveArgument
-        *values[SIEVE_MAX_POSITIONAL]; /* in the order of the signature; NULL: omitted */
+    const SieveArgument *
+        *values; /* SIEVE_MAX_POSITIONAL, in the order of the signature; NULL: omitted */
     SieveBoundTag *tags;
-    size_t tag_count;
     const SieveMatcher *matcher; /* of commands with SIEVE_TAKES_MATCH */
     SievePattern *
         *patterns; /* of constant keys, made ready; NULL: at least one key is no constant */

@@ -326,6 +326,46 @@ measure_scripts(const SieveSettings *settings)
                 repeat(g_string_new("if header \"subject\" [\"x\""), ", \"word %d\"", 69000),
                 "] { discard; }"),
             g_string_new(empty->str), settings);
+    measure("1 MB of short strings in a list",
+            g_string_append(repeat(g_string_new("if header \"subject\" [\"x\""), ",\"y\"", 262000),
+                            "]{stop;}"),
+            g_string_new(empty->str), settings);
+    measure("1 MB of short patterns",
+            g_string_append(
+                repeat(g_string_new("if header:matches \"subject\" [\"x\""), ",\"*\"", 262000),
+                "]{stop;}"),
+            g_string_new(empty->str), settings);
+    measure("1 MB of names of fields",
+            g_string_append(repeat(g_string_new("if header [\"x\""), ",\"y\"", 262000),
+                            "]\"z\"{stop;}"),
+            g_string_new(empty->str), settings);
+    measure("1 MB of short commands", repeat(g_string_new(NULL), "keep;", 209000),
+            g_string_new(empty->str), settings);
+    measure("1 MB of short blocks", repeat(g_string_new(NULL), "if true{}", 116000),
+            g_string_new(empty->str), settings);
+    measure("1 MB of short tests",
+            g_string_append(repeat(g_string_new("if anyof(false"), ",false", 174000), "){}"),
+            g_string_new(empty->str), settings);
+    measure(
+        "1 MB of tests of a header",
+        g_string_append(repeat(g_string_new("if anyof(false"), ",header\"a\"\"b\"", 69000), "){}"),
+        g_string_new(empty->str), settings);
+    measure("1 MB of variables",
+            repeat(g_string_new("require\"variables\";"), "set\"a\"\"${a}\";", 69000),
+            g_string_new(empty->str), settings);
+    measure("1 MB of names of variables",
+            repeat(g_string_new("require\"variables\";"), "set\"a%d\"\"\";", 69000),
+            g_string_new(empty->str), settings);
+    measure(
+        "1 MB of flags",
+        g_string_append(
+            repeat(g_string_new("require\"imap4flags\";addflag[\"a\""), ",\"f%d\"", 110000), "];"),
+        g_string_new(empty->str), settings);
+    measure("1 MB of required extensions",
+            g_string_append(repeat(g_string_new("require[\"copy\""), ",\"body\"", 149000), "];"),
+            g_string_new(empty->str), settings);
+    measure("1 MB of requires", repeat(g_string_new(NULL), "require\"copy\";", 74000),
+            g_string_new(empty->str), settings);
     measure("1 MB of open parentheses", repeat(g_string_new("if "), "not anyof(", 99000),
             g_string_new(empty->str), settings);
     measure("1 MB of open blocks", repeat(g_string_new(NULL), "if true {", 110000),

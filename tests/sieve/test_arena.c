@@ -17,7 +17,7 @@ memory_is_zeroed_aligned_and_does_not_overlap(void **state)
     for (size_t size = 1; size < 20000; size = size * 3 + 1) {
         uint8_t *piece = sieve_arena_alloc(arena, size);
 
-        assert_int_equal((uintptr_t)piece % _Alignof(max_align_t), 0);
+        assert_int_equal((uintptr_t)piece % sizeof(void *), 0);
         for (size_t i = 0; i < size; i++)
             assert_int_equal(piece[i], 0);
         memset(piece, (int)pieces->len + 1, size);

@@ -275,7 +275,7 @@ apply(SieveMessage *message, const Edit *edit)
     while ((field = sieve_message_next_field(message, sieve_text(edit->name), &position)) != NULL) {
         if (edit->value == NULL ||
             sieve_text_equal(sieve_field_value(message, field), sieve_text(edit->value))) {
-            sieve_message_delete_field(message, field);
+            sieve_message_delete_fields(message, &field, 1);
             return;
         }
     }

@@ -146,6 +146,7 @@ a_script_cannot_multiply_itself_into_memory(void **state)
     }
     g_string_append(script, "\"] \"b\" {}");
     test_run_init(&test);
+    test.settings.max_steps = 0;
     test.scripts[0] = script->str;
 
     g_autofree char *result = test_run(&test, NULL, NULL);
