@@ -131,6 +131,31 @@ open_files_are_closed_to_it(void **state)
     (void)close(ends[1]);
 }
 
+static volatile uid_t owner_of_the_ended;
+
+static void
+remember_owner(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    owner_of_the_ended = info->si_uid;
+}
+
+/* Also when root runs this. */
+static void
+it_is_not_run_by_root(void **state)
+{
+    const struct sigaction remember = {.sa_sigaction = remember_owner, .sa_flags = SA_SIGINFO};
+    struct sigaction before;
+
+    (void)state;
+    owner_of_the_ended = 0;
+    assert_int_equal(sigaction(SIGCHLD, &remember, &before), 0);
+    assert_answer(repeat, "", "");
+    (void)sigaction(SIGCHLD, &before, NULL);
+    assert_int_not_equal(owner_of_the_ended, 0);
+}
+
 static void
 map_much(void *data, GByteArray *answer)
 {
@@ -298,6 +323,7 @@ main(void)
         cmocka_unit_test(answer_of_the_greatest_size_comes_out),
         cmocka_unit_test(files_can_be_opened_before_it_is_shut),
         cmocka_unit_test(open_files_are_closed_to_it),
+        cmocka_unit_test(it_is_not_run_by_root),
         cmocka_unit_test(memory_past_its_limit_is_refused),
         cmocka_unit_test(a_crash_is_an_error_and_nothing_else),
         cmocka_unit_test(endless_loop_ends_with_its_cpu_time),
