@@ -201,7 +201,7 @@ script_outside_of_the_subset_fails_and_the_message_is_kept(void **state)
 }
 
 static void
-included_and_global_scripts_are_looked_at_too(void **state)
+scripts_of_the_administrator_are_looked_at_too(void **state)
 {
     Fixture *fixture = *state;
     g_autofree char *settings =
@@ -287,7 +287,7 @@ main(void)
         TEST(headers_that_crash_libsieve_do_not_reach_its_parser),
         TEST(exponential_pattern_is_ended_and_the_message_kept),
         TEST(script_outside_of_the_subset_fails_and_the_message_is_kept),
-        TEST(included_and_global_scripts_are_looked_at_too),
+        TEST(scripts_of_the_administrator_are_looked_at_too),
         cmocka_unit_test(numbers_of_actions_come_back_in_their_order),
     };
     enum { SINGLE = G_N_ELEMENTS(single), CRASHES = G_N_ELEMENTS(crashes) };

@@ -133,6 +133,11 @@ static const RestatedRow restated_rows[] = {
      ".\n;\n\nStop;",
      BEGIN "\n\nfileinto \"0\";\nfileinto \"1\";fileinto \"2\";\n\n\n\n\nstop;stop;",
      {NULL}},
+    {"lines_within_a_key_are_counted",
+     "if header \"x-none\" \"a\nb\" {}\n\nkeep;",
+     BEGIN "if header :is :comparator \"i;ascii-casemap\" \"0\"[\"a\r\nb\"]{}\n\n"
+           "fileinto \"0\";stop;",
+     {""}},
     {"empty_script_has_one_command", "", BEGIN "stop;", {NULL}},
     {"header_is_unfolded_and_decoded",
      "if header :contains :comparator \"i;octet\" \"SUBJECT\" [\"x\", \"y\\\\z\"] {}",
