@@ -119,6 +119,24 @@ logged() { grep -qF "$1" "$dir/logs/deliver.log" || { cat "$dir/logs/deliver.log
     logged ':1: the engine libsieve does not support the extension'
 }
 
+@test "a pattern that libsieve does not come to an end with: the message is kept" {
+    by_libsieve "Subject: $(printf '%0500d' 0)" <<< $'keep;\nif header :matches "subject" "*0*0*0*0*0*0*0*0*1" { discard; }'
+    [ "$status" -eq 0 ]
+    [ "$(in_folder)" -eq 2 ]
+    logged 'libsieve took more than 2 seconds of CPU time'
+}
+
+@test "libsieve that cannot be loaded puts the mail off and says what to install" {
+    mkdir "$dir/broken"
+    : > "$dir/broken/libsieve.so.1"
+    chmod 755 "$dir/broken"
+    export LD_LIBRARY_PATH=$dir/broken
+    by_libsieve <<< 'discard;'
+    [ "$status" -eq 75 ]
+    [[ $output$stderr == *"install libsieve2-1"* ]]
+    [ "$(in_folder)" -eq 0 ]
+}
+
 @test "lodge sieve check says what libsieve does not know" {
     echo 'require "variables"; keep;' > "$dir/script"
     run lodge sieve check "$dir/script"
