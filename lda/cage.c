@@ -170,11 +170,14 @@ typedef struct {
     GByteArray *answer;
 } Caged;
 
-static bool
-set_limit(GError **error, const char *format, guint64 value)
+__attribute__((format(printf, 2, 3))) static bool
+set_limit(GError **error, const char *format, ...)
 {
-    g_autofree char *text = g_strdup_printf(format, value);
+    va_list args;
 
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
     g_set_error_literal(error, CAGE_ERROR, CAGE_ERROR_LIMIT, text);
     return false;
 }
@@ -207,8 +210,7 @@ attend(Caged *caged, GError **error)
         if (len > 0)
             g_byte_array_append(caged->answer, buffer, (guint)len);
         if (caged->answer->len > caged->limits->max_answer)
-            return set_limit(error, "answered more than %" G_GUINT64_FORMAT " octets",
-                             caged->limits->max_answer);
+            return set_limit(error, "answered more than %zu octets", caged->limits->max_answer);
     }
     return true;
 }
