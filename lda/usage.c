@@ -35,6 +35,7 @@ typedef enum {
     GET_DOMAIN,
     HAS_USER,
     SUM,
+    SUM_HOLDS,
     ADD_HOLD,
     SET_FULL,
     CLAIM,
@@ -63,9 +64,9 @@ static const char *const statements[STATEMENTS] = {
     [GET_DOMAIN] = "SELECT refreshed_us, full_since_us FROM quota_domains WHERE domain = ?1",
     [HAS_USER] = "SELECT 1 FROM quota_usage WHERE username = ?1",
     /* total() does not fail for numbers of others that are nonsense, and is exact to 2^53. */
-    [SUM] = "SELECT total(max(bytes, 0)), total(max(messages, 0)) FROM"
-            " (SELECT bytes, messages FROM quota_usage WHERE domain = ?1"
-            " UNION ALL SELECT bytes, messages FROM quota_holds WHERE domain = ?1)",
+    [SUM] = "SELECT total(max(bytes, 0)), total(max(messages, 0)) FROM quota_usage"
+            " WHERE domain = ?1",
+    [SUM_HOLDS] = "SELECT total(bytes), total(messages) FROM quota_holds WHERE domain = ?1",
     [ADD_HOLD] = "INSERT INTO quota_holds(owner, username, domain, bytes, messages)"
                  " VALUES(?1, ?2, ?3, ?4, ?5)",
     [SET_FULL] = "UPDATE quota_domains SET full_since_us = ?2 WHERE domain = ?1",
@@ -528,13 +529,13 @@ has_user(Usage *usage, const char *user, bool *has_out)
 static guint64
 to_count(double total)
 {
-    return (guint64)MIN(total, (double)(G_MAXINT64 / 2));
+    return (guint64)MIN(total, (double)(G_MAXINT64 / 4));
 }
 
 static bool
-sum(Usage *usage, const char *domain, QuotaUsage *used_out)
+sum(Usage *usage, Statement which, const char *domain, QuotaUsage *used_out)
 {
-    sqlite3_stmt *stmt = start(usage, SUM, "t", domain);
+    sqlite3_stmt *stmt = start(usage, which, "t", domain);
     bool done = stmt != NULL && sqlite3_step(stmt) == SQLITE_ROW;
 
     if (done) {
@@ -547,19 +548,23 @@ sum(Usage *usage, const char *domain, QuotaUsage *used_out)
 }
 
 static bool
-fits(guint64 used, guint64 more, guint64 limit)
+fits(guint64 used, guint64 held, guint64 wanted, guint64 total)
 {
-    return limit == 0 || (more <= limit && used <= limit - more);
+    return total == 0 || (wanted <= total && used + held <= total - wanted);
 }
 
 /* Within a transaction: is there room, and sets it aside. */
 static bool
 take_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVerdict *verdict)
 {
-    if (!sum(usage, domain, &verdict->used))
+    const QuotaUsage *used = &verdict->used;
+    const QuotaUsage *held = &verdict->held;
+    const QuotaUsage *wanted = &request->wanted;
+
+    if (!sum(usage, SUM, domain, &verdict->used) || !sum(usage, SUM_HOLDS, domain, &verdict->held))
         return false;
-    if (!fits(verdict->used.octets, request->wanted.octets, request->total.octets) ||
-        !fits(verdict->used.messages, request->wanted.messages, request->total.messages)) {
+    if (!fits(used->octets, held->octets, wanted->octets, request->total.octets) ||
+        !fits(used->messages, held->messages, wanted->messages, request->total.messages)) {
         verdict->answer = USAGE_FULL;
         if (verdict->full_since_us != 0)
             return true;
@@ -570,7 +575,7 @@ take_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVe
     if (verdict->full_since_us != 0 && !run(usage, SET_FULL, "ti", domain, G_GINT64_CONSTANT(0)))
         return false;
     if (!run(usage, ADD_HOLD, "ittii", usage->owner, request->user, domain,
-             to_number(request->wanted.octets), to_number(request->wanted.messages)))
+             to_number(wanted->octets), to_number(wanted->messages)))
         return false;
     verdict->hold = sqlite3_last_insert_rowid(usage->db);
     return true;
@@ -586,7 +591,7 @@ answer(Usage *usage, const UsageRequest *request, UsageVerdict *verdict)
     if (!get_domain(usage, domain, &refreshed_us, &verdict->full_since_us) ||
         !has_user(usage, request->user, &is_known))
         return false;
-    verdict->answer = USAGE_UNKNOWN;
+    verdict->answer = refreshed_us == 0 ? USAGE_UNKNOWN : USAGE_UNKNOWN_USER;
     if (refreshed_us == 0 || !is_known)
         return true;
     verdict->answer = USAGE_STALE;

@@ -21,8 +21,11 @@
 
 typedef struct Usage Usage; /* of one process: not to be carried over a fork */
 
-/* Opens nothing yet; the file is made when it is first needed. Transactions take a millisecond;
- * after timeout_ms of others' a call fails. */
+/* What a delivery waits for others, whose transactions take a millisecond. */
+enum { USAGE_TIMEOUT_MS = 5000 };
+
+/* Opens nothing yet; the file is made when it is first needed. A call fails when others have held
+ * the file for timeout_ms. */
 Usage *usage_new(const char *path, unsigned timeout_ms);
 void usage_free(Usage *usage); /* what was not written is lost; NULL is fine */
 
@@ -70,16 +73,18 @@ typedef struct {
 } UsageRequest;
 
 typedef enum {
-    USAGE_ADMITTED, /* hold is set */
-    USAGE_FULL,     /* used and full_since_us are set */
-    USAGE_UNKNOWN,  /* the domain was never refreshed, or the mailbox has no row */
-    USAGE_STALE,    /* the last refresh was longer ago than max_age_s */
+    USAGE_ADMITTED,     /* hold is set */
+    USAGE_FULL,         /* used, held and full_since_us are set */
+    USAGE_UNKNOWN,      /* the domain was never refreshed */
+    USAGE_UNKNOWN_USER, /* the mailbox has no row */
+    USAGE_STALE,        /* the last refresh was longer ago than max_age_s */
 } UsageAnswer;
 
 typedef struct {
     UsageAnswer answer;
     gint64 hold;
-    QuotaUsage used;      /* by all mailboxes of the domain, with what is set aside */
+    QuotaUsage used;      /* stored in all mailboxes of the domain */
+    QuotaUsage held;      /* set aside by deliveries under way */
     gint64 full_since_us; /* the first refusal since the last delivery that fitted */
 } UsageVerdict;
 

@@ -300,7 +300,8 @@ message_exactly_at_the_total_is_admitted_and_one_octet_more_is_not(void **state)
     assert_int_not_equal(verdict.hold, 0);
     verdict = admit(fixture->usage, "bob@example.org", 1, 1000);
     assert_int_equal(verdict.answer, USAGE_FULL);
-    assert_int_equal(verdict.used.octets, 1000);
+    assert_int_equal(verdict.used.octets, 700);
+    assert_int_equal(verdict.held.octets, 300);
 }
 
 static void
@@ -320,7 +321,8 @@ number_of_messages_has_a_total_too(void **state)
     }
     assert_true(usage_admit(fixture->usage, &request, &verdict, NULL));
     assert_int_equal(verdict.answer, USAGE_FULL);
-    assert_int_equal(verdict.used.messages, 34);
+    assert_int_equal(verdict.used.messages, 30);
+    assert_int_equal(verdict.held.messages, 4);
 }
 
 static void
@@ -387,7 +389,7 @@ domain_or_mailbox_that_was_never_counted_is_unknown(void **state)
     assert_int_equal(admit(fixture->usage, "ana@example.org", 1, 1000).answer, USAGE_UNKNOWN);
     know_domain(fixture->usage);
     assert_int_equal(admit(fixture->usage, "ana@example.org", 1, 1000).answer, USAGE_ADMITTED);
-    assert_int_equal(admit(fixture->usage, "new@example.org", 1, 1000).answer, USAGE_UNKNOWN);
+    assert_int_equal(admit(fixture->usage, "new@example.org", 1, 1000).answer, USAGE_UNKNOWN_USER);
 }
 
 static void
