@@ -125,7 +125,13 @@ typedef struct LdaConfig {
         bool count_deleted;
         bool shared_storage;
         guint64 lock_timeout;
-        char **warn; /* "80": percent, ascending */
+        char **warn;         /* "80": percent, ascending */
+        char *warn_template; /* path; "": the text we have */
+        char *warn_program;  /* name; "": none */
+        char *program_dir;
+        guint64 program_timeout;
+        bool publish;
+        char *database;
     } quota;
     struct {
         int target; /* LogTarget */

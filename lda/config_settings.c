@@ -282,6 +282,19 @@ static const ConfigSetting settings[] = {
             "How long to wait for the accounts of a mailbox before the delivery is put off."),
     ROW(quota, warn, CONFIG_PERCENTS, "percents", "80 95", 0, 0,
         "Percent of the limit at which the owner is warned, ascending, at most 8; empty: never."),
+    OPTIONAL_PATH(quota, warn_template, "",
+                  "File with the text of the warning; see QUOTA below. Empty: a text in English."),
+    TEXT(quota, warn_program, "",
+         "Program of program_dir that is run as well, also when a limit in warn is passed "
+         "downwards; empty: none."),
+    OPTIONAL_PATH(quota, program_dir, "", "Directory of that program."),
+    SECONDS(quota, program_timeout, "10s", 1, 600, "How long it may run."),
+    YES_NO(quota, publish, "no",
+           "Write what mailboxes hold into the table quota_usage of database, for others to read."),
+    PATH(
+        quota, database, "/var/lib/lodge/quota.db",
+        "SQLite file of that table, and of what the mailboxes of a domain with a total hold. It is "
+        "made when it is needed; its directory must be on a local disk."),
 
     NAME(submission, url, "smtp://127.0.0.1:25",
          "MTA that takes what Sieve scripts send: smtp://HOST:PORT or smtps://HOST:PORT."),

@@ -3,6 +3,7 @@
  *   check: loop, hops            a refusal ends here, for this recipient only
  *   filter: the scripts          most recipients have none
  *   stage: every copy in tmp/    its room is reserved first: a full mailbox ends here
+ *   admit: the domain            has it room for the copies of this row?
  *   send: redirects              what the MTA must have taken before we say yes
  *   commit: all copies durable   <- one barrier for everybody
  *   publish: rename into new/
@@ -41,6 +42,7 @@ typedef struct Row {
     EffectsReport *report; /* of effects that are over */
     Room *room;            /* of the copies */
     char *quota;           /* what room said in the end */
+    gint64 hold;           /* set aside in the domain; 0: nothing */
     LdaOutcome *outcome;   /* set when it is decided */
     char *note;
 } Row;
@@ -226,6 +228,8 @@ stage(Transaction *transaction, Row *row)
         stage_copies(transaction, row, &error);
 
     identity_give_back(&identity);
+    staged = staged && chores_admit(transaction->lda, mailbox, row->room, transaction->trace.now_us,
+                                    &row->hold, &error);
     if (staged && row->effects != NULL)
         staged = effects_send(row->effects, &error);
     if (!staged) {
@@ -337,6 +341,12 @@ settle_room(const Transaction *transaction, Row *row)
         room_settle(row->room, transaction->trace.now_us, &error);
 
     identity_give_back(&identity);
+    chores_settled(transaction->lda, &(Settled){.mailbox = row->recipient->mailbox,
+                                                .room = row->room,
+                                                .hold = row->hold,
+                                                .is_entered = settled,
+                                                .transaction_id = transaction->trace.transaction_id,
+                                                .now_us = transaction->trace.now_us});
     if (settled)
         return;
     if (row->effects != NULL) {
@@ -354,6 +364,8 @@ settle(const Transaction *transaction, Row *row)
 {
     if (copy_count(row) > 0)
         settle_room(transaction, row);
+    else
+        chores_dropped(transaction->lda, row->hold);
     if (row->effects != NULL) {
         row->outcome = effects_outcome(row->effects);
         effects_finish(row->effects);

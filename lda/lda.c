@@ -37,6 +37,9 @@ lda_free(Lda *lda)
 {
     if (lda == NULL)
         return;
+    lda_do_chores(lda, true);
+    usage_free(lda->usage);
+    g_clear_pointer(&lda->warnings, g_ptr_array_unref);
     mailmap_close(lda->map);
     scripts_free(lda->scripts);
     if (lda->namer.host != NULL)

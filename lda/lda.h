@@ -49,6 +49,13 @@ char *lda_transaction_id(Lda *lda);
 GPtrArray *lda_deliver(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope,
                        Message *message, const GError *failure);
 
+/* What deliveries have left to do and nobody must wait for: warnings to owners of mailboxes that
+ * fill up, and what mailboxes hold for the database of usage. The latter is written once a second
+ * at most, or at once when is_idle says that nothing else is to be done. To be called after the
+ * replies, while there are any; lda_free() does what is left. */
+bool lda_has_chores(const Lda *lda);
+void lda_do_chores(Lda *lda, bool is_idle);
+
 /* Logs a recipient that was refused before there was a message. */
 void lda_log_refusal(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope,
                      const char *address, const LdaOutcome *outcome);

@@ -6,6 +6,7 @@
 #include "lda/lda.h"
 #include "lda/maildir.h"
 #include "lda/scripts.h"
+#include "lda/usage.h"
 
 struct Lda {
     const LdaConfig *config;
@@ -15,6 +16,10 @@ struct Lda {
     Scripts *scripts;   /* NULL until needed */
     MaildirNamer namer; /* of the process namer.pid; see lda_namer() */
     gint64 last_id;
+    Usage *usage;            /* NULL until needed */
+    gint64 usage_written_us; /* monotonic */
+    bool usage_failed;       /* and it was said */
+    GPtrArray *warnings;     /* of QuotaWarning, to be carried out; NULL until needed */
 };
 
 /* The namer of this process, also after a fork. */
@@ -25,6 +30,27 @@ bool lda_open_map(Lda *lda, GError **error);
 
 /* Closes it after a failure that a new one might not have; error may be NULL. */
 void lda_forget_map(Lda *lda, const GError *error);
+
+/* ---- chores.c: what others want to know of a delivery --------------------- */
+
+/* Whether the domain of the mailbox has room for what the copies need. *hold_out stays 0 when it
+ * has no total. Fails as usage_domain_admit(), and is called with the same rights. */
+bool chores_admit(Lda *lda, const Mailbox *mailbox, const Room *room, gint64 now_us,
+                  gint64 *hold_out, GError **error);
+
+/* A delivery as it ended. */
+typedef struct {
+    const Mailbox *mailbox;
+    const Room *room;
+    gint64 hold;
+    bool is_entered; /* room_settle() entered all of it */
+    const char *transaction_id;
+    gint64 now_us;
+} Settled;
+void chores_settled(Lda *lda, const Settled *settled);
+
+/* A delivery that came to nothing; hold 0 is fine. */
+void chores_dropped(Lda *lda, gint64 hold);
 
 /* ---- record.c: lines of the deliver log ---------------------------------- */
 

@@ -7,15 +7,17 @@
 #include "lda/room.h"
 
 #include "lda/mailbox_quota.h"
+#include "lda/usage_domain.h"
 
 struct Room {
     MailboxQuota *quota;
     int dir_fd;
-    GPtrArray *reservations; /* of Quota; NULL: the mailbox has no limits */
+    GPtrArray *reservations; /* of Quota; NULL: nobody wants to know what the mailbox holds */
     QuotaUsage own;          /* what they hold */
     guint64 latest;          /* octets of the latest */
     QuotaUsage seen;         /* stored in the mailbox */
     bool has_seen;
+    QuotaChange change; /* of all copies, when one is counted */
 };
 
 static void
@@ -35,7 +37,8 @@ room_new(const LdaConfig *config, const Mailbox *mailbox, int dir_fd, GError **e
     room = g_new0(Room, 1);
     room->quota = quota;
     room->dir_fd = dir_fd;
-    if (quota_is_limited(mailbox_quota_settings(quota)))
+    if (quota_is_limited(mailbox_quota_settings(quota)) || usage_domain_has_total(mailbox) ||
+        config->quota.publish)
         room->reservations = g_ptr_array_new_with_free_func(free_reservation);
     return room;
 }
@@ -105,6 +108,20 @@ room_cancel(Room *room)
     room->own.messages--;
 }
 
+static void
+add_change(Room *room, const QuotaChange *change)
+{
+    bool is_higher = change->warning > room->change.warning;
+    unsigned warning = is_higher ? change->warning : room->change.warning;
+    bool is_down = is_higher ? change->is_down : room->change.is_down;
+
+    room->seen = change->after;
+    room->has_seen = true;
+    room->change = *change;
+    room->change.warning = warning;
+    room->change.is_down = is_down;
+}
+
 bool
 room_settle(Room *room, gint64 now_us, GError **error)
 {
@@ -118,14 +135,39 @@ room_settle(Room *room, gint64 now_us, GError **error)
             done = false;
             first = NULL;
         } else if (change.is_counted) {
-            room->seen = change.after;
-            room->has_seen = true;
+            add_change(room, &change);
         }
     }
     if (room->reservations != NULL)
         g_ptr_array_set_size(room->reservations, 0);
     room->own = (QuotaUsage){0};
     return done;
+}
+
+QuotaUsage
+room_reserved(const Room *room)
+{
+    QuotaUsage sum = {0};
+
+    for (guint i = 0; room->reservations != NULL && i < room->reservations->len; i++) {
+        QuotaUsage one = quota_reserved(room->reservations->pdata[i]);
+
+        sum.octets += one.octets;
+        sum.messages += one.messages;
+    }
+    return sum;
+}
+
+const QuotaChange *
+room_change(const Room *room)
+{
+    return room->change.is_counted ? &room->change : NULL;
+}
+
+const QuotaLimits *
+room_limits(const Room *room)
+{
+    return &mailbox_quota_settings(room->quota)->limits;
 }
 
 static void
@@ -140,7 +182,7 @@ describe(GString *text, guint64 used, guint64 limit, const char *unit)
 char *
 room_describe(const Room *room)
 {
-    const QuotaLimits *limits = &mailbox_quota_settings(room->quota)->limits;
+    const QuotaLimits *limits = room_limits(room);
     g_autoptr(GString) text = g_string_new(NULL);
 
     if (!room->has_seen)

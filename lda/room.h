@@ -6,7 +6,8 @@
  *   room_settle()   all copies are published and durable: they are entered
  *   room_free()     what was not settled is given back
  *
- * Of a mailbox without limits nothing is read or written.
+ * Of a mailbox without limits nothing is read or written, unless what it holds matters to others:
+ * its domain has a total, or usage is published.
  */
 #ifndef LODGE_LDA_ROOM_H
 #define LODGE_LDA_ROOM_H
@@ -39,6 +40,16 @@ void room_cancel(Room *room);
 /* Enters all that is set aside; what cannot be entered is counted by the next delivery, and the
  * first such failure is told. */
 bool room_settle(Room *room, gint64 now_us, GError **error);
+
+/* All that is set aside for the message and counts. */
+QuotaUsage room_reserved(const Room *room);
+
+/* What room_settle() has entered: the mailbox as it is behind the last copy, and the highest
+ * warning. NULL when nothing of it counts. */
+const QuotaChange *room_change(const Room *room);
+
+/* Of the mailbox; belongs to room. */
+const QuotaLimits *room_limits(const Room *room);
 
 /* What the mailbox holds and may hold, as last seen: "5120/10485760 octets, 3 messages". NULL when
  * nothing was looked at. Free with g_free(). */

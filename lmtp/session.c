@@ -21,6 +21,7 @@
 #include "lmtp/stream.h"
 
 #define LAST_REPLIES_S 30 /* the usual patience_s */
+#define CHORES_AFTER_S 1  /* without a command from the client */
 
 typedef struct {
     Lda *lda;
@@ -162,6 +163,10 @@ deliver(Session *session)
                            g_ptr_array_index(outcomes, i), session->utf8);
     }
     end_transaction(session);
+    if (lda_has_chores(session->lda)) {
+        (void)lmtp_stream_write(session->stream); /* nobody must wait for those */
+        lda_do_chores(session->lda, false);
+    }
 }
 
 /* ---- commands -------------------------------------------------------------- */
@@ -430,6 +435,23 @@ handle_line(Session *session, const char *line, size_t len)
         close_with(session, "4.5.0", "cannot tell where the chunk ends");
 }
 
+/* The next line. A client that keeps us waiting gives time for what deliveries have left to do. */
+static LmtpStreamResult
+read_line(Session *session, LmtpWait wait, const char **line_out, size_t *len_out)
+{
+    if (lda_has_chores(session->lda)) {
+        const LmtpWait moment = {.deadline_us =
+                                     MIN(wait.deadline_us, deadline_after(CHORES_AFTER_S)),
+                                 .may_stop = wait.may_stop};
+        LmtpStreamResult result = lmtp_stream_read_line(session->stream, moment, line_out, len_out);
+
+        if (result != LMTP_STREAM_TIMEOUT)
+            return result;
+        lda_do_chores(session->lda, true);
+    }
+    return lmtp_stream_read_line(session->stream, wait, line_out, len_out);
+}
+
 static void
 handle_next(Session *session)
 {
@@ -443,7 +465,7 @@ handle_next(Session *session)
     if (session->envelope != NULL)
         wait.deadline_us = MIN(wait.deadline_us, session->transaction_deadline_us);
 
-    LmtpStreamResult result = lmtp_stream_read_line(session->stream, wait, &line, &len);
+    LmtpStreamResult result = read_line(session, wait, &line, &len);
 
     /* Lines that were read already never wait, but each RCPT may, for a locked map. */
     if (session->envelope != NULL && g_get_monotonic_time() >= session->transaction_deadline_us)
@@ -476,6 +498,7 @@ lmtp_session_run(Lda *lda, const LdaConfig *config, const LmtpConnection *connec
         handle_next(&session);
     end_transaction(&session);
     (void)lmtp_stream_flush(stream, deadline_after(session.patience_s));
+    lda_do_chores(lda, true);
     lmtp_stream_shutdown(stream);
     g_hash_table_unref(session.forwarded);
     g_free(session.client_name);

@@ -46,6 +46,20 @@ lda_free(Lda *lda)
     g_free(lda);
 }
 
+bool
+lda_has_chores(const Lda *lda)
+{
+    (void)lda;
+    return false;
+}
+
+void
+lda_do_chores(Lda *lda, bool is_idle)
+{
+    (void)lda;
+    (void)is_idle;
+}
+
 const char *
 lda_hostname(const Lda *lda)
 {
