@@ -145,9 +145,5 @@ typedef struct {
 /* Changes nothing. Fails with G_FILE_ERROR or QUOTA_ERROR_BUSY. */
 bool quota_verify(Quota *quota, QuotaReport *report_out, GError **error);
 
-/* True when a message of size octets can fit under limits at all; otherwise
- * fails with QUOTA_ERROR_FULL. */
-bool quota_check_size(const QuotaLimits *limits, guint64 size, GError **error);
-
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Quota, quota_free)
 #endif

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <dlfcn.h>
 
+#include "quota/ledger.h"
+
 typedef enum { NEVER, BEFORE_SCAN, IN_CUR, AFTER_RENAME } Moment;
 
 static struct {
@@ -196,6 +198,28 @@ another_count_put_in_place_of_ours_is_not_taken_for_ours(void **state)
     assert_false(mailbox_has(mailbox, "maildirsize"));
 }
 
+static void
+inode_of_a_count_of_ours_may_be_that_of_another_by_now(void **state)
+{
+    Mailbox *mailbox = *state;
+    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    QuotaChange change;
+    struct stat status;
+
+    prepare(mailbox, NEVER, 0, NULL);
+    plan.quota = mailbox_open(mailbox);
+    assert_true(quota_reserve(plan.quota, "", 100, mailbox->now_us, NULL));
+    publish(mailbox);
+    mailbox_write(mailbox, "maildirsize", "1000S\n600 2\n");
+    assert_int_equal(fstatat(mailbox->fd, "maildirsize", &status, 0), 0);
+    assert_true(ledger_enter(&ledger, 1000, NULL));
+    ledger.state.count_inode = status.st_ino;
+    assert_true(ledger_save(&ledger, NULL));
+    ledger_close(&ledger);
+    assert_true(quota_settle(plan.quota, mailbox->now_us, &change, NULL));
+    assert_false(mailbox_has(mailbox, "maildirsize"));
+}
+
 int
 main(void)
 {
@@ -206,6 +230,8 @@ main(void)
                                         mailbox_setup, teardown),
         cmocka_unit_test(delivery_published_during_a_count_is_entered_once),
         cmocka_unit_test_setup_teardown(mailbox_that_never_keeps_still_is_counted_each_time,
+                                        mailbox_setup, teardown),
+        cmocka_unit_test_setup_teardown(inode_of_a_count_of_ours_may_be_that_of_another_by_now,
                                         mailbox_setup, teardown),
         cmocka_unit_test_setup_teardown(another_count_put_in_place_of_ours_is_not_taken_for_ours,
                                         mailbox_setup, teardown),

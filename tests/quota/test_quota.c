@@ -38,18 +38,6 @@ delivery_adds_one_line(void **state)
 }
 
 static void
-message_as_large_as_the_quota_passes_and_one_octet_more_is_full(void **state)
-{
-    const QuotaLimits limits = {.octets = 1000};
-    g_autoptr(GError) error = NULL;
-
-    (void)state;
-    assert_true(quota_check_size(&limits, 1000, &error));
-    assert_false(quota_check_size(&limits, 1001, &error));
-    assert_true(g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL));
-}
-
-static void
 reservation_that_is_freed_gives_its_room_back(void **state)
 {
     Mailbox *mailbox = *state;
@@ -430,7 +418,6 @@ main(void)
         mailbox_test(nothing_is_limited_without_limits),
         mailbox_test(message_that_fills_the_mailbox_fits_and_one_octet_more_is_full),
         mailbox_test(delivery_adds_one_line),
-        mailbox_test(message_as_large_as_the_quota_passes_and_one_octet_more_is_full),
         mailbox_test(reservation_that_is_freed_gives_its_room_back),
         mailbox_test(what_the_same_delivery_has_set_aside_is_not_waited_for),
         mailbox_test(refusals_say_which_limit_and_how_much),
