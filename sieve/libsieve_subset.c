@@ -72,9 +72,11 @@ static bool
 is_plain_regex(SieveText key)
 {
     for (size_t i = 0; i + 1 < key.len; i++) {
-        if ((key.bytes[i] == '\\' && g_ascii_isalnum(key.bytes[i + 1])) ||
-            (key.bytes[i] == '(' && key.bytes[i + 1] == '?'))
+        char next = key.bytes[i + 1];
+
+        if ((key.bytes[i] == '\\' && g_ascii_isalnum(next)) || (key.bytes[i] == '(' && next == '?'))
             return false;
+        i += key.bytes[i] == '\\'; /* and what it escapes */
     }
     return true;
 }

@@ -11,7 +11,8 @@ static const ComplaintRow subset_rows[] = {
      "         \"comparator-i;octet\"];\n"
      "IF anyof (address :comparator \"i;octet\" :detail \"to\" \"a\\\\b\", not exists [\"a\", "
      "\"b\"],\n"
-     "          envelope :domain \"from\" \"\", header :regex \"subject\" \"^a[.]\\\\.$\",\n"
+     "          envelope :domain \"from\" \"\", header :regex \"subject\" "
+     "\"^a[.]\\\\.\\\\\\\\b$\",\n"
      "          size :over 2047M, allof (true, false)) { reject \"say \\\"no\\\"\"; stop; }\n"
      "elsif header :matches \"subject\" [\"*a?\", \"b\"] { fileinto \"A \\\"B\\\"\"; keep; }\n"
      "else { vacation :days 3 text:\nI am away.\n.\n; redirect \"a@b.example\"; discard; }",
