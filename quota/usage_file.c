@@ -132,15 +132,17 @@ usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *u
     return true;
 }
 
+/* Fails with errno when it cannot be told: taken for another file, it would get the line twice. */
 static bool
-is_current(const UsageFile *file)
+look_if_current(const UsageFile *file, bool *is_current_out)
 {
     struct stat opened;
     struct stat found;
+    bool looked = fstat(file->fd, &opened) == 0 &&
+                  fstatat(file->dir_fd, file_name, &found, AT_SYMLINK_NOFOLLOW) == 0;
 
-    return fstat(file->fd, &opened) == 0 &&
-           fstatat(file->dir_fd, file_name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-           opened.st_ino == found.st_ino && opened.st_dev == found.st_dev;
+    *is_current_out = looked && opened.st_ino == found.st_ino && opened.st_dev == found.st_dev;
+    return looked || errno == ENOENT || errno == ESTALE;
 }
 
 static bool
@@ -160,8 +162,7 @@ usage_file_append(const UsageFile *file, gint64 octets, gint64 messages, bool *i
     /* One write: writers may interleave lines but never halves of them. */
     if (!write_line(file, line) && errno != ESTALE)
         return lodge_set_errno(error, "append to '%s'", file_name);
-    *is_current_out = is_current(file);
-    return true;
+    return look_if_current(file, is_current_out) || lodge_set_errno(error, "find '%s'", file_name);
 }
 
 bool
