@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""break_calls.py DIRECTORY - every system call of a delivery fails once
+"""break_calls.py DIRECTORY [quota] - every system call of a delivery fails once
 
 `deliver` runs under strace, which makes the Nth call of one kind fail. N goes up until
 there is no Nth call. Whatever fails: the exit status is 0 and the message is there, or
 it is 75 and the MTA tries again; never another, and never part of a message in new/.
 An abort is as good as 75: pipe(8) defers when its command dies of a signal.
+With quota the mailboxes are counted, and after the next delivery the accounts are right.
 """
 
 import concurrent.futures
@@ -65,8 +66,26 @@ def break_kind(lodge, user, call, error, folder):
     raise AssertionError(f"{call}: no end of calls")
 
 
+def miscounted(lodge):
+    """Delivers once more to each user, and tells whose accounts are wrong then."""
+    rng = random.Random(0)
+    for user in USERS:
+        maildir = pathlib.Path(lodge.mail) / "example.org" / user.partition("@")[0] / "Maildir"
+        status, output = lodge.deliver(user, proof.make(f"last-{user}", 100, rng))
+        if status != 0:
+            yield f"{user}: exit status {status} in the end: {output}"
+            continue
+        sizes = [int(re.search(r",S=(\d+)", file.name)[1]) for file in proof.visible(maildir)]
+        lines = [line.split() for line in (maildir / "maildirsize").read_text().splitlines()[1:]]
+        sums = [sum(int(line[column]) for line in lines) for column in (0, 1)]
+        if sums != [sum(sizes), len(sizes)]:
+            yield f"{user}: maildirsize says {sums}, stored is {[sum(sizes), len(sizes)]}"
+
+
 def main():
-    lodge = installation.Installation(sys.argv[1], USERS, ["mail.detail_folder=create"])
+    quota = sys.argv[2:] == ["quota"]
+    settings = ["mail.detail_folder=create"] + (["quota.bytes=1G"] if quota else [])
+    lodge = installation.Installation(sys.argv[1], USERS, settings)
     account, broken = proof.Account(), 0
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         jobs = [pool.submit(break_kind, lodge, user, *fault, folder) for user, fault in zip(USERS, FAULTS) for folder in ("", "new")]
@@ -76,6 +95,8 @@ def main():
             broken += count
     print(f"{broken} calls broken: {account.summary()}")
     complaints = list(account.complaints(lodge.mail))
+    if quota:
+        complaints += miscounted(lodge)
     if broken < 200:
         complaints.append(f"only {broken} calls were broken: does strace inject?")
     installation.finish(lodge, complaints)

@@ -15,6 +15,10 @@ faults() { python3 "$lodge_top/tests/faults/$1.py" "$T" "${@:2}"; }
     faults break_calls
 }
 
+@test "every system call may fail where mailboxes are counted, and the accounts are right afterwards" {
+    faults break_calls quota
+}
+
 @test "a redirect is not sent again, nor anything lost, when a kill at any system call has the MTA retry" {
     faults kill_redirect
 }
