@@ -1,6 +1,6 @@
-/* tests/bench/bench.h - what the three measuring programs share
+/* tests/bench/bench.h - what the measuring programs share
  *
- * lmtp_load.c, pipe_load.c and raw_limit.c each run for a number of seconds and
+ * lmtp_load.c, policy_load.c, pipe_load.c and raw_limit.c each run for a number of seconds and
  * print one JSON line that tests/bench/run reads. Each is a program of one file,
  * so what they have in common is inline here.
  */
@@ -9,7 +9,11 @@
 
 #include "lodge.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /* Says what went wrong and ends the program: a measurement with a fault in it is worth nothing. */
 G_GNUC_PRINTF(1, 2)
@@ -92,6 +96,31 @@ bench_percentiles(GArray *latencies)
             (double)g_array_index(latencies, gint64, (guint)(rank[i] * (latencies->len - 1))) / 1e3;
     return g_strdup_printf(", \"p50_ms\": %.2f, \"p99_ms\": %.2f, \"max_ms\": %.2f", at[0], at[1],
                            at[2]);
+}
+
+/* A non-blocking connection to "unix:PATH" or "inet:IPV4:PORT". */
+static inline int
+bench_connect(const char *to)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct sockaddr_in remote = {.sin_family = AF_INET};
+    g_auto(GStrv) parts = g_strsplit(to, ":", 3);
+    bool is_unix = g_strcmp0(parts[0], "unix") == 0;
+    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int result;
+
+    if (is_unix) {
+        g_strlcpy(local.sun_path, to + strlen("unix:"), sizeof local.sun_path);
+        result = connect(fd, (struct sockaddr *)&local, sizeof local);
+    } else {
+        if (g_strv_length(parts) != 3 || inet_pton(AF_INET, parts[1], &remote.sin_addr) != 1)
+            bench_die("%s is neither unix:PATH nor inet:IPV4:PORT", to);
+        remote.sin_port = htons((uint16_t)g_ascii_strtoull(parts[2], NULL, 10));
+        result = connect(fd, (struct sockaddr *)&remote, sizeof remote);
+    }
+    if (result != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+        bench_die("cannot connect to %s", to);
+    return fd;
 }
 
 #endif

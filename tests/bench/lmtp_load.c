@@ -17,12 +17,9 @@
  */
 #include "tests/bench/bench.h"
 
-#include <netinet/in.h>
-#include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 static char *address, *recipient_pattern;
 static int connections = 1, recipients = 1, users = 400, size = 4096, transactions, reuse;
@@ -79,30 +76,6 @@ note_error(Load *load, const char *text, int count)
     }
 }
 
-static int
-connect_to(const char *to)
-{
-    struct sockaddr_un local = {.sun_family = AF_UNIX};
-    struct sockaddr_in remote = {.sin_family = AF_INET};
-    g_auto(GStrv) parts = g_strsplit(to, ":", 3);
-    bool is_unix = g_strcmp0(parts[0], "unix") == 0;
-    int fd = socket(is_unix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int result;
-
-    if (is_unix) {
-        g_strlcpy(local.sun_path, to + strlen("unix:"), sizeof local.sun_path);
-        result = connect(fd, (struct sockaddr *)&local, sizeof local);
-    } else {
-        if (g_strv_length(parts) != 3 || inet_pton(AF_INET, parts[1], &remote.sin_addr) != 1)
-            bench_die("%s is neither unix:PATH nor inet:IPV4:PORT", to);
-        remote.sin_port = htons((uint16_t)g_ascii_strtoull(parts[2], NULL, 10));
-        result = connect(fd, (struct sockaddr *)&remote, sizeof remote);
-    }
-    if (result != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-        bench_die("cannot connect to %s", to);
-    return fd;
-}
-
 static void
 watch(Load *load, Connection *connection, int operation, uint32_t events)
 {
@@ -115,7 +88,7 @@ watch(Load *load, Connection *connection, int operation, uint32_t events)
 static void
 connection_open(Load *load, Connection *connection)
 {
-    connection->fd = connect_to(address);
+    connection->fd = bench_connect(address);
     connection->state = GREETING;
     connection->replies = connection->done = 0;
     connection->is_waiting = false;
