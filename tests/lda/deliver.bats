@@ -21,6 +21,8 @@ setup() {
 	busy_timeout = 0s
 	[log]
 	path = $dir/logs/deliver.log
+	[quota]
+	warn =
 	CONF
     $lodge init "$dir" > /dev/null
     $lodge domain add example.org > /dev/null

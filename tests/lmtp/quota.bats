@@ -11,6 +11,7 @@ setup() {
     replace path "$T/etc/map.db" # of [map]; that of the log is put back
     sed -i "/^\[log\]/,\$s|^path = .*|path = $T/log/deliver.log|" "$T/lodge.conf"
     $lodge domain add example.org
+    printf '[quota]\nwarn =\n' >> "$T/lodge.conf" # each file is one of the messages sent
     chmod -R a+rX "$T/etc"
 }
 
