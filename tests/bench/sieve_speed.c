@@ -5,6 +5,7 @@
  *
  * All in this process, without delivery: compile, evaluate, list of actions; CPU time. Prints one
  * JSON line: [{"name": ..., "us": ..., "target_us": ..., "end": "done" or the limit}, ...].
+ * With --script it prints the everyday script.
  */
 #include "bench.h"
 
@@ -421,11 +422,15 @@ measure_parts(const SieveSettings *settings)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
     SieveSettings settings;
 
     g_set_prgname("sieve_speed");
+    if (argc > 1 && strcmp(argv[1], "--script") == 0) {
+        fputs(everyday_script, stdout);
+        return 0;
+    }
     /* Memory stays with the process between runs: how long the kernel takes to map new pages is
      * the machine's affair (in some virtual machines 10 us a page), not the engine's. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
