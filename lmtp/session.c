@@ -279,7 +279,7 @@ handle_rcpt(Session *session, const LmtpCommand *command)
 
     if (recipient != NULL)
         outcome = lda_check_declared(session->lda, recipient, session->declared);
-    if (outcome != NULL) {
+    if (recipient == NULL || outcome != NULL) {
         lda_log_refusal(session->lda, session->transaction_id, envelope, command->address, outcome);
         lmtp_reply_outcome(session->replies, command->address, session->transaction_id, outcome,
                            session->utf8);

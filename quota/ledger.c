@@ -262,7 +262,7 @@ make_anew(Ledger *ledger, GError **error)
 static bool
 read_file(Ledger *ledger, bool make, GError **error)
 {
-    size_t len;
+    size_t len = 0;
 
     if (!read_words(ledger, 0, ledger->words, LEDGER_WORDS, &len, error))
         return false;
