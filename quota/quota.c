@@ -337,6 +337,21 @@ is_our_count(const Quota *quota, const UsageFile *file)
            (guint64)file->content.counted.messages == state->count_messages;
 }
 
+/* Adds the line to file, and finds what the mailbox held without it. */
+static bool
+append_line(Quota *quota, bool *is_entered_out, GError **error)
+{
+    const MaildirsizeContent *content = &quota->file.content;
+
+    if (!usage_file_append(&quota->file, (gint64)quota->octets, 1, is_entered_out, error))
+        return false;
+    if (*is_entered_out && !content->is_damaged) {
+        quota->usage.octets = (guint64)MAX(content->sum.octets - (gint64)quota->octets, 0);
+        quota->usage.messages = (guint64)MAX(content->sum.messages - 1, 0);
+    }
+    return true;
+}
+
 /* Adds the line to the file that the reservation was decided on. *is_entered_out is false when the
  * Maildir has another one by now. */
 static bool
@@ -347,11 +362,7 @@ enter_line_in_ours(Quota *quota, bool *is_entered_out, GError **error)
     *is_entered_out = false;
     if (file->fd >= 0 && !usage_file_refresh(file, error))
         return false;
-    if (file->fd < 0)
-        return true;
-    if (!file->content.is_damaged)
-        quota->usage = usage_in(file);
-    return usage_file_append(file, (gint64)quota->octets, 1, is_entered_out, error);
+    return file->fd < 0 || append_line(quota, is_entered_out, error);
 }
 
 /* To that one, or to the count that one of us has put in its place. *is_entered_out is false when
@@ -367,10 +378,7 @@ enter_line(Quota *quota, bool *is_entered_out, GError **error)
         return true;
     if (!usage_file_open(file, error))
         return false;
-    if (!is_our_count(quota, file))
-        return true;
-    quota->usage = usage_in(file);
-    return usage_file_append(file, (gint64)quota->octets, 1, is_entered_out, error);
+    return !is_our_count(quota, file) || append_line(quota, is_entered_out, error);
 }
 
 /* What the owner is to be told. State that cannot be kept tells nothing: else it would each time.

@@ -82,7 +82,7 @@ usage_file_refresh(UsageFile *file, GError **error)
     UsageFile fresh = USAGE_FILE_CLOSED(file->dir_fd, file->is_shared);
 
     if (!file->is_shared)
-        return read_content(file, error);
+        return true;
     if (!usage_file_open(&fresh, error))
         return false;
     if (usage_file_inode(&fresh) != usage_file_inode(file))
@@ -134,13 +134,14 @@ usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *u
 
 /* Fails with errno when it cannot be told: taken for another file, it would get the line twice. */
 static bool
-look_if_current(const UsageFile *file, bool *is_current_out)
+look_if_current(const UsageFile *file, size_t *size_out, bool *is_current_out)
 {
-    struct stat opened;
+    struct stat opened = {0};
     struct stat found;
     bool looked = fstat(file->fd, &opened) == 0 &&
                   fstatat(file->dir_fd, file_name, &found, AT_SYMLINK_NOFOLLOW) == 0;
 
+    *size_out = (size_t)opened.st_size;
     *is_current_out = looked && opened.st_ino == found.st_ino && opened.st_dev == found.st_dev;
     return looked || errno == ENOENT || errno == ESTALE;
 }
@@ -153,16 +154,36 @@ write_line(const UsageFile *file, const char *line)
                            : write_all(file->fd, line);
 }
 
+/* When the file has grown by our line alone, what it says is known without reading it. */
+static bool
+follow_content(UsageFile *file, size_t size, size_t len, const MaildirsizeSum *change,
+               GError **error)
+{
+    MaildirsizeContent *content = &file->content;
+
+    if (content->is_damaged || size != file->size + len ||
+        __builtin_add_overflow(content->sum.octets, change->octets, &content->sum.octets) ||
+        __builtin_add_overflow(content->sum.messages, change->messages, &content->sum.messages))
+        return read_content(file, error);
+    content->lines++;
+    file->size = size;
+    return true;
+}
+
 bool
-usage_file_append(const UsageFile *file, gint64 octets, gint64 messages, bool *is_current_out,
+usage_file_append(UsageFile *file, gint64 octets, gint64 messages, bool *is_current_out,
                   GError **error)
 {
+    const MaildirsizeSum change = {.octets = octets, .messages = messages};
     g_autofree char *line = maildirsize_format_change(octets, messages);
+    size_t size;
 
     /* One write: writers may interleave lines but never halves of them. */
     if (!write_line(file, line) && errno != ESTALE)
         return lodge_set_errno(error, "append to '%s'", file_name);
-    return look_if_current(file, is_current_out) || lodge_set_errno(error, "find '%s'", file_name);
+    if (!look_if_current(file, &size, is_current_out))
+        return lodge_set_errno(error, "find '%s'", file_name);
+    return !*is_current_out || follow_content(file, size, strlen(line), &change, error);
 }
 
 bool

@@ -27,17 +27,17 @@ typedef struct {
 bool usage_file_open(UsageFile *file, GError **error);
 void usage_file_close(UsageFile *file);
 
-/* Reads the same file once more. On shared storage, fd is -1 afterwards when the Maildir has
- * another by now; elsewhere usage_file_append() tells. */
+/* On shared storage, opens and reads the same file once more: fd is -1 afterwards when the Maildir
+ * has another by now. Elsewhere there is nothing to do, usage_file_append() tells. */
 bool usage_file_refresh(UsageFile *file, GError **error);
 
 /* Writes a new one, in the place of what is there: usage as counted under limits. */
 bool usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *usage,
                       GError **error);
 
-/* Adds a line. *is_current_out is false when another file stands in its place by now, which may
- * or may not know of what the line says. */
-bool usage_file_append(const UsageFile *file, gint64 octets, gint64 messages, bool *is_current_out,
+/* Adds a line; content then has it, and all that others have added. *is_current_out is false when
+ * another file stands in its place by now, which may or may not know of what the line says. */
+bool usage_file_append(UsageFile *file, gint64 octets, gint64 messages, bool *is_current_out,
                        GError **error);
 
 /* Removes the one that is there: whoever asks next counts. */
