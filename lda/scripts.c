@@ -35,7 +35,7 @@ typedef struct {
     char *name;
     SieveScript *script; /* NULL: it does not compile */
     GPtrArray *complaints;
-    guint64 used; /* when, in turns of Scripts */
+    GList link; /* in Scripts.order */
 } Compiled;
 
 /* The names of a directory of before or after. */
@@ -48,8 +48,8 @@ struct Scripts {
     const LdaConfig *config;
     GHashTable *compiled; /* set of Compiled */
     GHashTable *listings; /* path -> Listing */
-    guint64 turns;
-    guint64 octets; /* of text of all in the cache */
+    GQueue order;         /* of Compiled, the latest used last */
+    guint64 octets;       /* of text of all in the cache */
 };
 
 /* ---- the cache ----------------------------------------------------------- */
@@ -141,17 +141,10 @@ is_fresh(const FileId *id)
 static void
 drop_oldest(Scripts *scripts)
 {
-    GHashTableIter iter;
-    void *key;
-    Compiled *oldest = NULL;
+    Compiled *oldest = g_queue_peek_head(&scripts->order);
 
-    g_hash_table_iter_init(&iter, scripts->compiled);
-    while (g_hash_table_iter_next(&iter, &key, NULL)) {
-        if (oldest == NULL || ((Compiled *)key)->used < oldest->used)
-            oldest = key;
-    }
-    g_assert(oldest != NULL);
     scripts->octets -= oldest->id.size;
+    g_queue_unlink(&scripts->order, &oldest->link);
     g_hash_table_remove(scripts->compiled, oldest);
 }
 
@@ -163,6 +156,8 @@ remember(Scripts *scripts, Compiled *compiled)
             scripts->octets + compiled->id.size > CACHE_OCTETS))
         drop_oldest(scripts);
     scripts->octets += compiled->id.size;
+    compiled->link.data = compiled;
+    g_queue_push_tail_link(&scripts->order, &compiled->link);
     g_hash_table_add(scripts->compiled, compiled);
 }
 
@@ -300,18 +295,21 @@ get(Scripts *scripts, const char *path, const struct stat *info, const char *nam
     const Compiled wanted = {.id = file_id(info), .name = (char *)name};
     Compiled *found = g_hash_table_lookup(scripts->compiled, &wanted);
 
-    if (found == NULL) {
-        lodge_autofd fd = open_script(scripts, path);
-
-        found = fd < 0 ? NULL : compile(scripts, fd, name);
-        if (found == NULL)
-            return NULL;
-        if (is_fresh(&found->id) || g_hash_table_contains(scripts->compiled, found))
-            *own_out = found;
-        else
-            remember(scripts, found);
+    if (found != NULL) {
+        g_queue_unlink(&scripts->order, &found->link);
+        g_queue_push_tail_link(&scripts->order, &found->link);
+        return found;
     }
-    found->used = ++scripts->turns;
+
+    lodge_autofd fd = open_script(scripts, path);
+
+    found = fd < 0 ? NULL : compile(scripts, fd, name);
+    if (found == NULL)
+        return NULL;
+    if (is_fresh(&found->id) || g_hash_table_contains(scripts->compiled, found))
+        *own_out = found;
+    else
+        remember(scripts, found);
     return found;
 }
 

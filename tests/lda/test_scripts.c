@@ -311,6 +311,23 @@ script_changed_in_place_with_its_old_mtime_is_seen(void **state)
                          ((ScriptLink *)second->pdata[0])->script);
 }
 
+/* Runs count other scripts, of that text, past the cache. */
+static void
+run_others(Fixture *fixture, Scripts *scripts, int count, const char *text)
+{
+    for (int i = 0; i < count; i++) {
+        g_autofree char *name = g_strdup_printf("many/%d.sieve", i);
+
+        write_home(fixture, name, text);
+    }
+    let_it_settle();
+    for (int i = 0; i < count; i++) {
+        g_autofree char *name = g_strdup_printf("many/%d.sieve", i);
+
+        g_ptr_array_unref(chain_of(fixture, scripts, name));
+    }
+}
+
 static void
 cache_is_bounded_and_scripts_in_use_stay(void **state)
 {
@@ -319,24 +336,50 @@ cache_is_bounded_and_scripts_in_use_stay(void **state)
     g_autoptr(GPtrArray) first = NULL, again = NULL;
 
     write_script(fixture, "keep;");
-    for (int i = 0; i < 500; i++) {
-        g_autofree char *name = g_strdup_printf("many/%d.sieve", i);
-
-        write_home(fixture, name, "keep;");
-    }
     let_it_settle();
     first = chain_of(fixture, scripts, NULL);
-    for (int i = 0; i < 500; i++) {
-        g_autofree char *name = g_strdup_printf("many/%d.sieve", i);
-
-        g_ptr_array_unref(chain_of(fixture, scripts, name));
-    }
+    run_others(fixture, scripts, 500, "keep;");
     /* It was thrown out, and is compiled anew; the old one is still whole. */
     again = chain_of(fixture, scripts, NULL);
     assert_ptr_not_equal(((ScriptLink *)first->pdata[0])->script,
                          ((ScriptLink *)again->pdata[0])->script);
     assert_string_equal(sieve_script_name(((ScriptLink *)first->pdata[0])->script),
                         ".dovecot.sieve");
+}
+
+static void
+cache_is_bounded_by_the_size_of_its_scripts(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autofree char *text = g_strdup_printf("#%*s\nkeep;", 100000, "");
+    g_autoptr(GPtrArray) first = NULL, again = NULL;
+
+    write_script(fixture, "keep;");
+    let_it_settle();
+    first = chain_of(fixture, scripts, NULL);
+    run_others(fixture, scripts, 45, text);
+    again = chain_of(fixture, scripts, NULL);
+    assert_ptr_not_equal(((ScriptLink *)first->pdata[0])->script,
+                         ((ScriptLink *)again->pdata[0])->script);
+}
+
+static void
+script_used_lately_is_thrown_out_after_those_that_were_not(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Scripts) scripts = scripts_new(fixture->config);
+    g_autoptr(GPtrArray) first = NULL, again = NULL;
+
+    write_script(fixture, "keep;");
+    let_it_settle();
+    first = chain_of(fixture, scripts, NULL);
+    run_others(fixture, scripts, 150, "keep;");
+    g_ptr_array_unref(chain_of(fixture, scripts, NULL));
+    run_others(fixture, scripts, 150, "stop;"); /* other files by now, though of the same names */
+    again = chain_of(fixture, scripts, NULL);
+    assert_ptr_equal(((ScriptLink *)first->pdata[0])->script,
+                     ((ScriptLink *)again->pdata[0])->script);
 }
 
 /* ---- include ------------------------------------------------------------------ */
@@ -400,6 +443,8 @@ main(void)
         TEST(changed_script_is_compiled_again),
         TEST(script_changed_in_place_with_its_old_mtime_is_seen),
         TEST(cache_is_bounded_and_scripts_in_use_stay),
+        TEST(cache_is_bounded_by_the_size_of_its_scripts),
+        TEST(script_used_lately_is_thrown_out_after_those_that_were_not),
         TEST(included_script_is_found_by_its_name),
         TEST(name_of_an_include_is_never_a_path),
     };
