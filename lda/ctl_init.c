@@ -202,6 +202,7 @@ append_system_steps(Init *init)
     const LdaConfig *config = init->ctl->config;
     const char *user = config->mail.user;
     g_autofree char *log_dir = g_path_get_dirname(config->log.path);
+    g_autofree char *usage_dir = g_path_get_dirname(config->quota.database);
 
     g_string_append(init->report, "\nAs root, once:\n\n");
     if (getgrnam("lodge") == NULL)
@@ -217,9 +218,10 @@ append_system_steps(Init *init)
                            user, config->map.path);
     g_string_append_printf(init->report,
                            "    install -d -m 0750 -o %s -g %s %s\n"
-                           "    install -d -m 0750 -o %s -g adm %s\n",
+                           "    install -d -m 0750 -o %s -g adm %s\n"
+                           "    install -d -m 2750 -o %s -g lodge %s\n",
                            user, *config->mail.group != '\0' ? config->mail.group : user,
-                           config->mail.root, user, log_dir);
+                           config->mail.root, user, log_dir, user, usage_dir);
 }
 
 static void

@@ -97,6 +97,7 @@ fails_with() { # STATUS TEXT COMMAND...
     [[ $output == *"listen = unix:/var/spool/postfix/private/lodge-policy"* ]]
     [[ $output == *"check_policy_service { unix:private/lodge-policy, default_action=DUNNO }"* ]]
     [[ $output == *"recipient_delimiter = +-"* ]]
+    for made in "$dir/mail" /var/log/lodge /var/lib/lodge; do [[ $output == *"install -d "*" $made"* ]]; done
     [[ $output == *"args = $dir/etc/dovecot/dovecot-sql-2.3.conf.ext"* ]]
     [[ $output == *"!include $dir/etc/dovecot/dovecot-sql-2.4.conf"* ]]
     [[ $output == *"lodge -c $dir/etc/lodge.conf domain add example.org"* ]]
