@@ -19,6 +19,7 @@
 
 #include "lda/maildir_parts.h"
 #include "lda/outcome.h"
+#include "tests/scratch.h"
 
 static const gint64 now_us = G_GINT64_CONSTANT(1700000000000042);
 static const MaildirLayout dots = {.separator = '.', .prefix = ""};
@@ -64,9 +65,8 @@ static inline int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
-    g_autofree char *command = g_strdup_printf("rm -rf '%s'", fixture->dir);
 
-    assert_int_equal(system(command), 0);
+    scratch_remove(fixture->dir);
     maildir_namer_clear(&fixture->namer);
     message_free(fixture->message);
     g_free(fixture->dir);
@@ -187,9 +187,7 @@ deliver(Fixture *fixture, const char *folder, const char *flags)
 static inline void
 replace_with_link(const char *path, const char *target)
 {
-    g_autofree char *command = g_strdup_printf("rm -rf '%s'", path);
-
-    assert_int_equal(system(command), 0);
+    scratch_remove(path);
     assert_int_equal(symlink(target, path), 0);
 }
 

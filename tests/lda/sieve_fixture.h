@@ -23,6 +23,8 @@
 #include "lda/scripts.h"
 #include "lda/state.h"
 #include "schema/mapedit.h"
+#include "tests/lda/map_rows.h"
+#include "tests/scratch.h"
 
 typedef struct {
     char *dir;
@@ -103,15 +105,8 @@ add_row(const Fixture *fixture, MapeditTable table, const char *key, const char 
         const char *value)
 {
     g_autofree char *path = below(fixture, "map.db");
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Mapedit) edit = mapedit_open(path, 1000, &error);
-    g_autoptr(GHashTable) values = g_hash_table_new(g_str_hash, g_str_equal);
 
-    assert_non_null(edit);
-    if (column != NULL)
-        g_hash_table_insert(values, (char *)column, (char *)value);
-    if (!mapedit_add(edit, table, key, values, &error))
-        fail_msg("%s", error->message);
+    map_row(path, table, key, column, value);
 }
 
 /* Reads the configuration again, with more lines in [sieve]. */
@@ -167,13 +162,12 @@ static inline int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
-    g_autofree char *command = g_strdup_printf("rm -rf '%s'", fixture->dir);
 
     g_clear_pointer(&fixture->outcomes, g_ptr_array_unref);
     lda_free(fixture->lda);
     log_close(fixture->log);
     config_free(fixture->config);
-    assert_int_equal(system(command), 0);
+    scratch_remove(fixture->dir);
     g_free(fixture->dir);
     g_free(fixture->home);
     g_free(fixture);

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <grp.h>
 #include <sqlite3.h>
@@ -17,6 +16,7 @@
 
 #include "lda/check_room.h"
 #include "schema/mapedit.h"
+#include "tests/scratch.h"
 
 /* A mailbox holds at most 1000 octets; that of full has 600 in it, that of gone is not there. */
 static const char rows_sql[] =
@@ -123,15 +123,6 @@ set_up(void **state)
 }
 
 static int
-remove_entry(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-    (void)info;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
-static int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
@@ -139,7 +130,7 @@ tear_down(void **state)
     lda_free(fixture->lda);
     log_close(fixture->log);
     config_free(fixture->config);
-    assert_int_equal(nftw(fixture->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+    scratch_remove(fixture->dir);
     g_free(fixture->map);
     g_free(fixture->dir);
     g_free(fixture);

@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <grp.h>
 #include <sys/prctl.h>
@@ -21,6 +20,8 @@
 
 #include "lda/lda.h"
 #include "schema/mapedit.h"
+#include "tests/lda/map_rows.h"
+#include "tests/scratch.h"
 
 /* Counts down with every fsync; the one that reaches zero fails. Negative: none. */
 static int syncs_until_failure = -1;
@@ -61,15 +62,8 @@ add_row(const Fixture *fixture, MapeditTable table, const char *key, const char 
         const char *value)
 {
     g_autofree char *path = below(fixture, "map.db");
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Mapedit) edit = mapedit_open(path, 1000, &error);
-    g_autoptr(GHashTable) values = g_hash_table_new(g_str_hash, g_str_equal);
 
-    assert_non_null(edit);
-    if (column != NULL)
-        g_hash_table_insert(values, (char *)column, (char *)value);
-    if (!mapedit_add(edit, table, key, values, &error))
-        fail_msg("%s", error->message);
+    map_row(path, table, key, column, value);
 }
 
 static void
@@ -130,15 +124,6 @@ set_up(void **state)
 }
 
 static int
-remove_entry(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-    (void)info;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
-static int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
@@ -148,7 +133,7 @@ tear_down(void **state)
     lda_free(fixture->lda);
     log_close(fixture->log);
     config_free(fixture->config);
-    nftw(fixture->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(fixture->dir);
     g_free(fixture->dir);
     g_free(fixture);
     return 0;

@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <glib/gstdio.h>
 #include <grp.h>
 #include <sqlite3.h>
@@ -21,6 +20,8 @@
 
 #include "lda/usage_domain.h"
 #include "schema/mapedit.h"
+#include "tests/lda/map_rows.h"
+#include "tests/scratch.h"
 
 #define MINUTE_US (G_GINT64_CONSTANT(60) * G_USEC_PER_SEC)
 
@@ -46,16 +47,8 @@ edit(const Fixture *fixture, MapeditTable table, const char *key, const char *co
      const char *value)
 {
     g_autofree char *path = below(fixture, "map.db");
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Mapedit) map = mapedit_open(path, 1000, &error);
-    g_autoptr(GHashTable) values = g_hash_table_new(g_str_hash, g_str_equal);
 
-    assert_non_null(map);
-    if (column != NULL)
-        g_hash_table_insert(values, (char *)column, (char *)value);
-    if (!mapedit_add(map, table, key, values, NULL) &&
-        !mapedit_set(map, table, key, values, &error))
-        fail_msg("%s", error->message);
+    map_row(path, table, key, column, value);
 }
 
 static void
@@ -160,15 +153,6 @@ set_up(void **state)
 }
 
 static int
-remove_entry(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-    (void)info;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
-static int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
@@ -176,7 +160,7 @@ tear_down(void **state)
     usage_free(fixture->usage);
     mailmap_close(fixture->map);
     config_free(fixture->config);
-    nftw(fixture->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(fixture->dir);
     g_free(fixture->dir);
     g_free(fixture);
     return 0;

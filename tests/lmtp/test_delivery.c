@@ -10,13 +10,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <grp.h>
 #include <sqlite3.h>
 #include <sys/socket.h>
 
 #include "lmtp/session.h"
 #include "schema/mapedit.h"
+#include "tests/scratch.h"
 
 #define TO_RCPT                                                                          \
     "LHLO client.example\r\nXFORWARD IDENT=4Zk1xH0sQz\r\nMAIL FROM:<bo@example.net>\r\n" \
@@ -73,13 +73,6 @@ set_up(void **state)
 }
 
 static int
-remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    (void)status, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
@@ -87,7 +80,7 @@ tear_down(void **state)
     lda_free(fixture->lda);
     log_close(fixture->log);
     config_free(fixture->config);
-    assert_int_equal(nftw(fixture->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    scratch_remove(fixture->dir);
     g_free(fixture->dir);
     g_free(fixture);
     return 0;

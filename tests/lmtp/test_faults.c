@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include <dlfcn.h>
-#include <ftw.h>
 #include <grp.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -30,6 +29,7 @@
 
 #include "lmtp/session.h"
 #include "schema/mapedit.h"
+#include "tests/scratch.h"
 
 /* ---- calls into the file system ------------------------------------------- */
 
@@ -452,20 +452,13 @@ set_up(void **state)
 }
 
 static int
-remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
-{
-    (void)status, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static int
 tear_down(void **state)
 {
     Fixture *fixture = *state;
 
     log_close(fixture->log);
     config_free(fixture->config);
-    assert_int_equal(nftw(fixture->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS), 0);
+    scratch_remove(fixture->dir);
     g_free(fixture->content);
     g_free(fixture->input);
     g_free(fixture->dir);
@@ -639,7 +632,7 @@ empty_mailboxes(const Fixture *fixture)
 {
     g_autofree char *path = g_build_filename(fixture->dir, "mail/example.org", NULL);
 
-    (void)nftw(path, remove_entry, 8, FTW_DEPTH | FTW_PHYS); /* may not be there */
+    scratch_remove(path); /* may not be there */
 }
 
 static void

@@ -8,10 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <ftw.h>
 #include <sys/stat.h>
 
 #include "quota/quota.h"
+#include "tests/scratch.h"
 
 typedef struct {
     char *path;
@@ -49,20 +49,11 @@ mailbox_setup(void **state)
 }
 
 static inline int
-mailbox_remove_entry(const char *path, const struct stat *status, int flag, struct FTW *walk)
-{
-    (void)status;
-    (void)flag;
-    (void)walk;
-    return remove(path);
-}
-
-static inline int
 mailbox_teardown(void **state)
 {
     Mailbox *mailbox = *state;
 
-    assert_int_equal(nftw(mailbox->path, mailbox_remove_entry, 16, FTW_DEPTH | FTW_PHYS), 0);
+    scratch_remove(mailbox->path);
     (void)close(mailbox->fd);
     g_free(mailbox->path);
     g_free(mailbox);
