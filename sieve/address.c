@@ -201,7 +201,7 @@ read_literal(Reader *reader, GString *out)
         if (*reader->at == '\\' && reader->at + 1 < reader->end) {
             reader->at++;
             /* SMTP has no quoted pairs here (RFC 5321 section 4.1.3): it could not be written. */
-            if (memchr("[]<>\\", *reader->at, 5) != NULL)
+            if (strchr("[]<>\\", *reader->at) != NULL)
                 return false;
         }
         if (!is_blank(*reader->at))
