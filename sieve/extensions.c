@@ -32,6 +32,10 @@ static const SieveExtension refused[] = {
     {.name = "imapsieve",
      .refusal = "\"imapsieve\" is for scripts that an IMAP server runs when mail is moved; this "
                 "script is run when mail is delivered"},
+    {.name = "vnd.proton.expire",
+     .refusal =
+         "\"vnd.proton.expire\" is Proton Mail's own: nothing in a Maildir expires by "
+         "itself; take it and every \"expire\" out, and let the IMAP server expunge old mail"},
 };
 
 const SieveExtension *const sieve_extensions[] = {
@@ -57,6 +61,7 @@ const SieveExtension *const sieve_extensions[] = {
     &refused[3],
     &refused[4],
     &refused[5],
+    &refused[6],
     &sieve_ext_body,
     &sieve_ext_enclose,
     &sieve_ext_enotify,
