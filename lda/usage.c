@@ -3,9 +3,9 @@
  *   settle ──▶ notes (memory) ──▶ usage_flush(): BEGIN, rows, COMMIT ──▶ quota_usage
  *   stage ──▶ usage_admit(): BEGIN, notes, sum of the domain, quota_holds, COMMIT
  *
- * Transactions are IMMEDIATE: what was read is still so when it is written upon, and those who
- * come at once wait for each other at the start, where SQLite waits. Not synchronous: after a
- * loss of power rows may be old, which the next delivery or refresh mends.
+ * Transactions that write are IMMEDIATE: what was read is still so when it is written upon, and
+ * those who come at once wait for each other at the start, where SQLite waits. Not synchronous:
+ * after a loss of power rows may be old, which the next delivery or refresh mends.
  *
  * Who has set something aside holds a lock on one octet of FILE.lock, chosen at random, as long
  * as the process lives: the lock goes with it, however it ends, and with it what it had
@@ -27,6 +27,7 @@ enum {
 
 typedef enum {
     BEGIN,
+    BEGIN_READING,
     COMMIT,
     ROLLBACK,
     PUT,
@@ -49,6 +50,7 @@ typedef enum {
 
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
+    [BEGIN_READING] = "BEGIN",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
     [PUT] = "INSERT INTO quota_usage(username, domain, bytes, messages, measured_us, stamp)"
@@ -388,7 +390,17 @@ begin(Usage *usage, unsigned timeout_ms, GError **error)
     return run(usage, BEGIN, "") || set_error(usage, "write", error);
 }
 
-/* Ends what begin() began. After a failure the file is opened again next time: it may be
+/* Holds up nobody, and waits for nobody where there is a write-ahead log. */
+static bool
+begin_reading(Usage *usage, GError **error)
+{
+    if (!usage_open(usage, error))
+        return false;
+    (void)sqlite3_busy_timeout(usage->db, (int)usage->timeout_ms); /* cannot fail */
+    return run(usage, BEGIN_READING, "") || set_error(usage, "read", error);
+}
+
+/* Ends what one of both began. After a failure the file is opened again next time: it may be
  * another one by then. */
 static bool
 end(Usage *usage, bool done, GError **error)
@@ -555,9 +567,9 @@ fits(guint64 used, guint64 held, guint64 wanted, guint64 total)
     return total == 0 || (wanted <= total && used + held <= total - wanted);
 }
 
-/* Within a transaction: is there room, and sets it aside. */
+/* Within a transaction: is there room? */
 static bool
-take_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVerdict *verdict)
+find_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVerdict *verdict)
 {
     const QuotaUsage *used = &verdict->used;
     const QuotaUsage *held = &verdict->held;
@@ -565,28 +577,17 @@ take_room(Usage *usage, const UsageRequest *request, const char *domain, UsageVe
 
     if (!sum(usage, SUM, domain, &verdict->used) || !sum(usage, SUM_HOLDS, domain, &verdict->held))
         return false;
-    if (!fits(used->octets, held->octets, wanted->octets, request->total.octets) ||
-        !fits(used->messages, held->messages, wanted->messages, request->total.messages)) {
-        verdict->answer = USAGE_FULL;
-        if (verdict->full_since_us != 0)
-            return true;
-        verdict->full_since_us = request->now_us;
-        return run(usage, SET_FULL, "ti", domain, request->now_us);
-    }
-    verdict->answer = USAGE_ADMITTED;
-    if (verdict->full_since_us != 0 && !run(usage, SET_FULL, "ti", domain, G_GINT64_CONSTANT(0)))
-        return false;
-    if (!run(usage, ADD_HOLD, "ittii", usage->owner, request->user, domain,
-             to_number(wanted->octets), to_number(wanted->messages)))
-        return false;
-    verdict->hold = sqlite3_last_insert_rowid(usage->db);
+    verdict->answer =
+        fits(used->octets, held->octets, wanted->octets, request->total.octets) &&
+                fits(used->messages, held->messages, wanted->messages, request->total.messages)
+            ? USAGE_ADMITTED
+            : USAGE_FULL;
     return true;
 }
 
 static bool
-answer(Usage *usage, const UsageRequest *request, UsageVerdict *verdict)
+answer(Usage *usage, const UsageRequest *request, const char *domain, UsageVerdict *verdict)
 {
-    g_autofree char *domain = usage_domain(request->user);
     gint64 refreshed_us = 0;
     bool is_known = false;
 
@@ -600,19 +601,81 @@ answer(Usage *usage, const UsageRequest *request, UsageVerdict *verdict)
     if (request->max_age_s > 0 &&
         ABS(request->now_us - refreshed_us) > request->max_age_s * G_USEC_PER_SEC)
         return true;
-    return take_room(usage, request, domain, verdict);
+    return find_room(usage, request, domain, verdict);
+}
+
+/* Remembers the first refusal, from which on owners have time to make room. */
+static bool
+record_refusal(Usage *usage, const UsageRequest *request, const char *domain, UsageVerdict *verdict)
+{
+    if (verdict->answer != USAGE_FULL || verdict->full_since_us != 0)
+        return true;
+    verdict->full_since_us = request->now_us;
+    return run(usage, SET_FULL, "ti", domain, request->now_us);
+}
+
+static bool
+set_aside(Usage *usage, const UsageRequest *request, const char *domain, UsageVerdict *verdict)
+{
+    if (verdict->answer != USAGE_ADMITTED)
+        return true;
+    if (verdict->full_since_us != 0 && !run(usage, SET_FULL, "ti", domain, G_GINT64_CONSTANT(0)))
+        return false;
+    if (!run(usage, ADD_HOLD, "ittii", usage->owner, request->user, domain,
+             to_number(request->wanted.octets), to_number(request->wanted.messages)))
+        return false;
+    verdict->hold = sqlite3_last_insert_rowid(usage->db);
+    return true;
 }
 
 bool
 usage_admit(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out, GError **error)
 {
+    g_autofree char *domain = usage_domain(request->user);
     UsageVerdict verdict = {0};
 
     if (!begin(usage, usage->timeout_ms, error) ||
-        !end(usage, write_notes(usage) && answer(usage, request, &verdict), error))
+        !end(usage,
+             write_notes(usage) && answer(usage, request, domain, &verdict) &&
+                 record_refusal(usage, request, domain, &verdict) &&
+                 set_aside(usage, request, domain, &verdict),
+             error))
         return false;
     forget_notes(usage);
     *verdict_out = verdict;
+    return true;
+}
+
+bool
+usage_ask(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out, GError **error)
+{
+    g_autofree char *domain = usage_domain(request->user);
+    UsageVerdict verdict = {0};
+
+    if (!usage_flush(usage, usage->timeout_ms, error) || !begin_reading(usage, error) ||
+        !end(usage, answer(usage, request, domain, &verdict), error))
+        return false;
+    /* Only the first refusal is written; what was true before is asked again. */
+    if (verdict.answer == USAGE_FULL && verdict.full_since_us == 0 &&
+        (!begin(usage, usage->timeout_ms, error) ||
+         !end(usage,
+              answer(usage, request, domain, &verdict) &&
+                  record_refusal(usage, request, domain, &verdict),
+              error)))
+        return false;
+    *verdict_out = verdict;
+    return true;
+}
+
+bool
+usage_sum(Usage *usage, const char *domain, QuotaUsage *used_out, GError **error)
+{
+    QuotaUsage used = {0};
+
+    if (!usage_flush(usage, usage->timeout_ms, error) || !begin_reading(usage, error) ||
+        !end(usage, sum(usage, SUM, domain, &used), error))
+        return false;
+    *used_out = used;
     return true;
 }
 

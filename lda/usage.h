@@ -7,6 +7,7 @@
  *   usage_note()    a mailbox holds that much now; in memory
  *   usage_flush()   writes what was noted: one transaction for all of it
  *   usage_admit()   does the domain have room? sets it aside until a note or usage_release()
+ *   usage_ask()     the same question, of one who stores nothing
  *
  * What mailboxes hold is the truth of their "maildirsize"; this is a copy of it. A row is that of
  * the latest moment it was measured at, whoever comes first to write it. It is the truth only
@@ -90,6 +91,14 @@ typedef struct {
 
 bool usage_admit(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out,
                  GError **error);
+
+/* Sets nothing aside: hold stays 0. Like usage_admit() it remembers the first refusal; else it only
+ * reads, and waits for no delivery. */
+bool usage_ask(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out,
+               GError **error);
+
+/* What all mailboxes of a domain (in lower case) hold, as their rows have it. */
+bool usage_sum(Usage *usage, const char *domain, QuotaUsage *used_out, GError **error);
 
 /* *claimed_out: the last refresh began more than interval_s before now, and the caller is the one
  * to do the next. A domain that was never refreshed is everybody's. */

@@ -24,7 +24,8 @@
 enum {
     MAX_AGE_S = 3600,     /* what mail clients store is seen after so long at the latest */
     REFUSAL_AGE_S = 60,   /* and deleted mail after so long, when a message does not fit */
-    FIRST_COUNT_S = 30,   /* then the delivery is put off, and the next one goes on counting */
+    COUNT_S = 30,         /* then the delivery is put off, and the next one goes on counting */
+    QUESTION_COUNT_S = 1, /* the first time, for a question before there is a message */
     OLD_S = 15 * 60,      /* a "maildirsize" that is no ground for a refusal */
     RECOUNT_US = 1000000, /* for counting old ones anew */
     ROWS_AT_ONCE = 100,   /* written in one transaction */
@@ -43,6 +44,17 @@ typedef struct {
     unsigned failed;
     char *failure; /* the first */
 } Refresh;
+
+/* Who wants to know whether there is room. */
+typedef struct {
+    bool (*ask)(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out,
+                GError **error);
+    gint64 max_age_s; /* of the last comparison; 0: any */
+    gint64 first_count_s;
+} Asker;
+
+static const Asker delivery = {usage_admit, MAX_AGE_S, COUNT_S};
+static const Asker question = {usage_ask, 0, QUESTION_COUNT_S};
 
 bool
 usage_domain_has_total(const Mailbox *mailbox)
@@ -234,10 +246,10 @@ run_refresh(Refresh *refresh, bool *is_whole_out, GError **error)
             usage_refreshed(context->usage, refresh->name, context->now_us, error));
 }
 
-/* Brings the rows of the domain up to date. */
+/* Brings the rows of the domain up to date, or those that it comes to in count_s. */
 static bool
-refresh_domain(const UsageDomain *context, const char *name, bool is_full, bool *is_whole_out,
-               GError **error)
+refresh_domain(const UsageDomain *context, const char *name, bool is_full, gint64 count_s,
+               bool *is_whole_out, GError **error)
 {
     gint64 start_us = g_get_monotonic_time();
     Refresh refresh = {
@@ -245,7 +257,7 @@ refresh_domain(const UsageDomain *context, const char *name, bool is_full, bool 
         .name = name,
         .is_full = is_full,
         .recount_until_us = start_us + RECOUNT_US,
-        .until_us = start_us + FIRST_COUNT_S * (gint64)G_USEC_PER_SEC,
+        .until_us = start_us + count_s * G_USEC_PER_SEC,
     };
     bool done = run_refresh(&refresh, is_whole_out, error);
 
@@ -311,8 +323,8 @@ refuse(const UsageDomain *context, const UsageRequest *request, const char *name
 /* Does what has to be done before the same question is asked again; *again_out is false when there
  * is nothing. */
 static bool
-prepare(const UsageDomain *context, UsageRequest *request, const char *name, const Mailbox *mailbox,
-        UsageAnswer answer, bool *again_out, GError **error)
+prepare(const UsageDomain *context, const Asker *asker, UsageRequest *request, const char *name,
+        const Mailbox *mailbox, UsageAnswer answer, bool *again_out, GError **error)
 {
     bool is_whole = true;
     bool claimed = false;
@@ -320,7 +332,7 @@ prepare(const UsageDomain *context, UsageRequest *request, const char *name, con
     *again_out = true;
     switch (answer) {
     case USAGE_UNKNOWN:
-        if (!refresh_domain(context, name, false, &is_whole, error))
+        if (!refresh_domain(context, name, false, asker->first_count_s, &is_whole, error))
             return false;
         if (is_whole)
             return true;
@@ -339,12 +351,13 @@ prepare(const UsageDomain *context, UsageRequest *request, const char *name, con
                              answer == USAGE_STALE ? MAX_AGE_S : REFUSAL_AGE_S, &claimed, error))
         return false;
     *again_out = claimed || answer == USAGE_STALE;
-    return !claimed || refresh_domain(context, name, answer == USAGE_FULL, &is_whole, error);
+    return !claimed ||
+           refresh_domain(context, name, answer == USAGE_FULL, COUNT_S, &is_whole, error);
 }
 
-bool
-usage_domain_admit(const UsageDomain *context, const Mailbox *mailbox, const QuotaUsage *wanted,
-                   gint64 *hold_out, GError **error)
+static bool
+decide(const UsageDomain *context, const Asker *asker, const Mailbox *mailbox,
+       const QuotaUsage *wanted, UsageVerdict *verdict_out, GError **error)
 {
     g_autofree char *name = usage_domain(mailbox->user);
     UsageRequest request = {.user = mailbox->user,
@@ -352,18 +365,18 @@ usage_domain_admit(const UsageDomain *context, const Mailbox *mailbox, const Quo
                             .total = {.octets = mailbox->domain_quota_bytes,
                                       .messages = mailbox->domain_quota_messages},
                             .now_us = context->now_us,
-                            .max_age_s = MAX_AGE_S};
+                            .max_age_s = asker->max_age_s};
     UsageVerdict verdict = {0};
     bool again = true;
 
     for (unsigned tries = 0; again && tries < TRIES; tries++) {
-        if (!usage_admit(context->usage, &request, &verdict, error))
+        if (!asker->ask(context->usage, &request, &verdict, error))
             return false;
         if (verdict.answer == USAGE_ADMITTED) {
-            *hold_out = verdict.hold;
+            *verdict_out = verdict;
             return true;
         }
-        if (!prepare(context, &request, name, mailbox, verdict.answer, &again, error))
+        if (!prepare(context, asker, &request, name, mailbox, verdict.answer, &again, error))
             return false;
     }
     if (verdict.answer == USAGE_FULL)
@@ -371,4 +384,36 @@ usage_domain_admit(const UsageDomain *context, const Mailbox *mailbox, const Quo
     g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN,
                 "what the mailboxes of domain %s hold cannot be told", name);
     return false;
+}
+
+bool
+usage_domain_admit(const UsageDomain *context, const Mailbox *mailbox, const QuotaUsage *wanted,
+                   gint64 *hold_out, GError **error)
+{
+    UsageVerdict verdict;
+
+    if (!decide(context, &delivery, mailbox, wanted, &verdict, error))
+        return false;
+    *hold_out = verdict.hold;
+    return true;
+}
+
+bool
+usage_domain_check(const UsageDomain *context, const Mailbox *mailbox, const QuotaUsage *wanted,
+                   GError **error)
+{
+    UsageVerdict verdict;
+
+    return decide(context, &question, mailbox, wanted, &verdict, error);
+}
+
+bool
+usage_domain_measure(const UsageDomain *context, const char *name, QuotaUsage *used_out,
+                     GError **error)
+{
+    const gint64 for_ever_s = G_GINT64_CONSTANT(1) << 32;
+    bool is_whole;
+
+    return refresh_domain(context, name, false, for_ever_s, &is_whole, error) &&
+           usage_sum(context->usage, name, used_out, error);
 }

@@ -30,4 +30,14 @@ bool usage_domain_has_total(const Mailbox *mailbox);
 bool usage_domain_admit(const UsageDomain *domain, const Mailbox *mailbox, const QuotaUsage *wanted,
                         gint64 *hold_out, GError **error);
 
+/* Whether it would be admitted, for one who has others waiting: sets nothing aside, counts a domain
+ * for a second at a time, and leaves the hourly comparison to deliveries. Otherwise the same. */
+bool usage_domain_check(const UsageDomain *domain, const Mailbox *mailbox, const QuotaUsage *wanted,
+                        GError **error);
+
+/* What all mailboxes of the domain (in lower case) hold: compares all of them, however long it
+ * takes. */
+bool usage_domain_measure(const UsageDomain *domain, const char *name, QuotaUsage *used_out,
+                          GError **error);
+
 #endif

@@ -107,8 +107,11 @@ flush(Usage *usage)
     assert_true(flushed);
 }
 
+typedef bool Question(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out,
+                      GError **error);
+
 static UsageVerdict
-admit(Usage *usage, const char *user, guint64 octets, guint64 total)
+put_question(Question *question, Usage *usage, const char *user, guint64 octets, guint64 total)
 {
     const UsageRequest request = {.user = user,
                                   .wanted = {octets, 1},
@@ -117,12 +120,18 @@ admit(Usage *usage, const char *user, guint64 octets, guint64 total)
                                   .max_age_s = 3600};
     g_autoptr(GError) error = NULL;
     UsageVerdict verdict = {0};
-    bool answered = usage_admit(usage, &request, &verdict, &error);
+    bool answered = question(usage, &request, &verdict, &error);
 
     if (!answered)
         print_message("%s\n", error->message);
     assert_true(answered);
     return verdict;
+}
+
+static UsageVerdict
+admit(Usage *usage, const char *user, guint64 octets, guint64 total)
+{
+    return put_question(usage_admit, usage, user, octets, total);
 }
 
 static void
@@ -457,6 +466,79 @@ first_refusal_is_remembered_until_something_fits(void **state)
     assert_int_equal(verdict.full_since_us, now_us + 7);
 }
 
+/* ---- questions ----------------------------------------------------------- */
+
+static void
+question_has_the_answer_of_a_delivery_and_sets_nothing_aside(void **state)
+{
+    Fixture *fixture = *state;
+    Usage *usage = fixture->usage;
+
+    assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 1, 1000).answer, USAGE_UNKNOWN);
+    know_domain(usage);
+    assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 1, 1000).answer,
+                     USAGE_UNKNOWN_USER);
+    note(usage, "ana@" DOMAIN, 600, now_us, 0); /* in memory: an answer knows of it */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 400, 1000).answer,
+                         USAGE_ADMITTED);
+    ASSERT_SQL(fixture, "SELECT count(*) FROM quota_holds", "0");
+    assert_true(admit(usage, "ana@" DOMAIN, 400, 1000).hold != 0);
+
+    UsageVerdict verdict = put_question(usage_ask, usage, "ana@" DOMAIN, 1, 1000);
+
+    assert_int_equal(verdict.answer, USAGE_FULL);
+    assert_int_equal(verdict.used.octets, 600);
+    assert_int_equal(verdict.held.octets, 400);
+}
+
+static void
+question_remembers_the_first_refusal_and_does_not_end_it(void **state)
+{
+    Fixture *fixture = *state;
+    Usage *usage = fixture->usage;
+
+    know_domain(usage);
+    note(usage, "ana@" DOMAIN, 600, now_us, 0);
+    assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 401, 1000).full_since_us,
+                     now_us);
+    assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 1, 1000).answer, USAGE_ADMITTED);
+    ASSERT_SQL(fixture, "SELECT full_since_us FROM quota_domains", "1700000000000042");
+}
+
+/* Whoever writes meanwhile holds up deliveries, which write too. */
+static void
+question_waits_for_nobody_who_writes(void **state)
+{
+    Fixture *fixture = *state;
+    Usage *usage = fixture->usage;
+    sqlite3 *writer;
+
+    know_domain(usage);
+    note(usage, "ana@" DOMAIN, 600, now_us, 0);
+    flush(usage);
+    writer = write_sql(fixture, "BEGIN IMMEDIATE; UPDATE quota_usage SET bytes = 999");
+    assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 400, 1000).answer,
+                     USAGE_ADMITTED);
+    (void)sqlite3_close(writer);
+}
+
+static void
+sum_of_a_domain_is_that_of_its_rows(void **state)
+{
+    Fixture *fixture = *state;
+    QuotaUsage used = {1, 1};
+
+    assert_true(usage_sum(fixture->usage, DOMAIN, &used, NULL));
+    assert_int_equal(used.octets, 0);
+    note(fixture->usage, "ana@" DOMAIN, 600, now_us, 0);
+    note(fixture->usage, "bob@" DOMAIN, 50, now_us, 0);
+    note(fixture->usage, "eva@elsewhere.example", 7000, now_us, 0);
+    assert_true(usage_sum(fixture->usage, DOMAIN, &used, NULL));
+    assert_int_equal(used.octets, 650);
+    assert_int_equal(used.messages, 65);
+}
+
 static void
 locked_file_puts_the_delivery_off_with_the_name_of_the_file(void **state)
 {
@@ -684,6 +766,10 @@ main(void)
         TEST(domain_that_was_counted_long_ago_is_stale_unless_that_is_said_to_be_fine),
         TEST(one_process_refreshes_a_domain_and_not_before_the_time_is_over),
         TEST(first_refusal_is_remembered_until_something_fits),
+        TEST(question_has_the_answer_of_a_delivery_and_sets_nothing_aside),
+        TEST(question_remembers_the_first_refusal_and_does_not_end_it),
+        TEST(question_waits_for_nobody_who_writes),
+        TEST(sum_of_a_domain_is_that_of_its_rows),
         TEST(locked_file_puts_the_delivery_off_with_the_name_of_the_file),
         TEST(parallel_deliveries_to_one_domain_meet_its_total_exactly),
         TEST(processes_that_make_the_file_at_once_all_succeed),

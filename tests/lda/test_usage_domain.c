@@ -418,6 +418,81 @@ database_that_cannot_be_opened_puts_the_delivery_off_with_its_name(void **state)
     assert_non_null(strstr(error->message, path));
 }
 
+/* ---- those who store nothing ---------------------------------------------- */
+
+static bool
+check(Fixture *fixture, const char *user, guint64 octets, GError **error)
+{
+    const QuotaUsage wanted = {.octets = octets, .messages = 1};
+    g_autoptr(Mailbox) mailbox = mailmap_user(fixture->map, user, error);
+
+    assert_non_null(mailbox);
+    return usage_domain_check(&fixture->domain, mailbox, &wanted, error);
+}
+
+static void
+question_is_answered_as_a_delivery_would_be_and_takes_no_room(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(GError) question = NULL;
+    g_autoptr(GError) delivery = NULL;
+
+    edit(fixture, MAPEDIT_DOMAINS, "example.org", "quota_over", "defer");
+    g_free(put(fixture, "bob", 700));
+    for (int i = 0; i < 3; i++)
+        assert_true(check(fixture, "ana@example.org", 300, NULL));
+    assert_false(check(fixture, "ana@example.org", 301, &question));
+    assert_int_equal(ask(fixture, "ana@example.org", 301, &delivery), -1);
+    assert_true(g_error_matches(question, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW));
+    assert_string_equal(question->message, delivery->message);
+    assert_fits(fixture, "ana@example.org", 300);
+}
+
+/* Else it would be refused for ever: without a delivery nobody else looks. */
+static void
+question_sees_that_mail_was_deleted_before_it_is_refused(void **state)
+{
+    Fixture *fixture = *state;
+
+    g_free(put(fixture, "bob", 900));
+    assert_false(check(fixture, "ana@example.org", 200, NULL));
+    write_size(fixture, "bob", "0S\n900 1\n-500 -1\n", 0);
+    assert_false(check(fixture, "ana@example.org", 200, NULL));
+    later(fixture, 2);
+    assert_true(check(fixture, "ana@example.org", 200, NULL));
+}
+
+static void
+question_leaves_it_to_deliveries_to_look_once_an_hour(void **state)
+{
+    Fixture *fixture = *state;
+
+    g_free(put(fixture, "bob", 100));
+    assert_true(check(fixture, "ana@example.org", 200, NULL));
+    write_size(fixture, "bob", "0S\n900 1\n", 0);
+    later(fixture, 61);
+    assert_true(check(fixture, "ana@example.org", 200, NULL));
+    assert_full(fixture, "ana@example.org", 200, QUOTA_ERROR_FULL);
+    assert_false(check(fixture, "ana@example.org", 200, NULL));
+}
+
+static void
+measure_is_what_the_mailboxes_hold_now(void **state)
+{
+    Fixture *fixture = *state;
+    QuotaUsage used = {0};
+
+    g_free(put(fixture, "ana", 300));
+    g_free(put(fixture, "bob", 200));
+    assert_true(usage_domain_measure(&fixture->domain, "example.org", &used, NULL));
+    assert_int_equal(used.octets, 500);
+    assert_int_equal(used.messages, 2);
+    write_size(fixture, "bob", "0S\n900 7\n", 0);
+    assert_true(usage_domain_measure(&fixture->domain, "example.org", &used, NULL));
+    assert_int_equal(used.octets, 1200);
+    assert_int_equal(used.messages, 8);
+}
+
 /* ---- many processes ------------------------------------------------------- */
 
 enum { PROCESSES = 20, OCTETS = 90 };
@@ -523,6 +598,10 @@ main(void)
         TEST(what_only_deliveries_under_way_leave_no_room_for_is_refused_for_now),
         TEST(own_query_counts_the_mailboxes_that_had_mail),
         TEST(database_that_cannot_be_opened_puts_the_delivery_off_with_its_name),
+        TEST(question_is_answered_as_a_delivery_would_be_and_takes_no_room),
+        TEST(question_sees_that_mail_was_deleted_before_it_is_refused),
+        TEST(question_leaves_it_to_deliveries_to_look_once_an_hour),
+        TEST(measure_is_what_the_mailboxes_hold_now),
         TEST(parallel_first_deliveries_do_not_pass_the_total_together),
     };
 
