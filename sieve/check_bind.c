@@ -53,11 +53,17 @@ complain_unknown_tag(SieveCheck *check, const SieveNode *node, const SieveArgume
 {
     SieveNearest nearest = sieve_nearest_begin(argument->tag);
     size_t count, same;
-    const SieveName *rows = sieve_all_tag_names(&count);
+    const SieveName *rows = sieve_all_tag_names(&count), *unoffered;
 
     if (check->is_outdated)
         return; /* a tag of an old extension: its refusal says what to do */
-    (void)sieve_tag_names(argument->tag, &same);
+    unoffered = sieve_tag_names(argument->tag, &same);
+    for (size_t i = 0; i < same; i++)
+        if (tag_applies(unoffered[i].tag, node->command)) {
+            sieve_check_needs(check, unoffered[i].extension, argument->line, argument->column, ":",
+                              unoffered[i].name);
+            return;
+        }
     for (size_t i = 0; i < count; i++)
         if (tag_applies(rows[i].tag, node->command))
             sieve_nearest_try(&nearest, rows[i].name);

@@ -46,6 +46,9 @@ static const ComplaintRow require_rows[] = {
     {"programs_without_a_directory",
      "require \"vnd.dovecot.pipe\";",
      {"1:9: the extension \"vnd.dovecot.pipe\" is not offered on this server"}},
+    {"tags_of_programs_without_a_directory_are_told_with_them",
+     "require \"vnd.dovecot.execute\";\nexecute :output \"a\" \"b\";",
+     {"1:9: the extension \"vnd.dovecot.execute\" is not offered on this server"}},
 
     {"command_without_require_is_told_once",
      "fileinto \"a\";\nfileinto \"b\";",
