@@ -1,6 +1,7 @@
 /* lda/check_room.c - would a message for this address find room? See check_room.h
  *
- *   address --mailmap_destinations()--> ends --mailmap_lookup()--> mailboxes --> room in each?
+ *   address --mailmap_destinations()--> ends --mailmap_lookup()--> mailboxes --> room in each, and
+ *                                                                                in its domain?
  *
  * Of several refusals one that may pass counts more than one for good: as long as one of
  * the mailboxes might take the message later, it is put off.
@@ -10,6 +11,7 @@
 #include "lda/identity.h"
 #include "lda/lda_private.h"
 #include "lda/mailbox_quota.h"
+#include "lda/usage_domain.h"
 #include "quota/quota.h"
 
 /* The directory of the folder where a delivery without scripts would put it ([mail]
@@ -30,10 +32,11 @@ directory_for(const LdaConfig *config, const Mailbox *mailbox, int maildir_fd)
     return g_steal_pointer(&directory);
 }
 
-/* With the rights of the mailbox in force. A Maildir that is not there yet is empty. */
+/* With the rights of the mailbox in force. A Maildir that is not there yet is empty. *counts_out:
+ * the message would count. */
 static bool
 check_maildir(const LdaConfig *config, const Mailbox *mailbox, const QuotaSettings *settings,
-              guint64 octets, GError **error)
+              guint64 octets, bool *counts_out, GError **error)
 {
     g_autofree char *home = NULL;
     g_autofree char *path = NULL;
@@ -45,26 +48,32 @@ check_maildir(const LdaConfig *config, const Mailbox *mailbox, const QuotaSettin
 
     g_autofree char *directory = directory_for(config, mailbox, fd);
 
+    *counts_out = quota_folder_counts(settings, directory);
+    if (!quota_is_limited(settings))
+        return true;
     if (fd < 0)
         return quota_room_is_possible(settings, directory, octets, error);
     g_autoptr(Quota) quota = quota_open(fd, settings);
     return quota_check(quota, directory, octets, g_get_real_time(), error);
 }
 
+/* In the order of a delivery: the mailbox, and then its domain. */
 static bool
-check_mailbox(const LdaConfig *config, const Mailbox *mailbox, guint64 octets, GError **error)
+check_mailbox(Lda *lda, const Mailbox *mailbox, guint64 octets, GError **error)
 {
-    g_autoptr(MailboxQuota) quota = mailbox_quota_new(config, mailbox, error);
+    g_autoptr(MailboxQuota) quota = mailbox_quota_new(lda->config, mailbox, error);
     Identity identity = {0};
+    bool counts = false;
 
     if (quota == NULL)
         return false;
-    if (!quota_is_limited(mailbox_quota_settings(quota)))
+    const QuotaSettings *settings = mailbox_quota_settings(quota);
+    if (!quota_is_limited(settings) && !usage_domain_has_total(mailbox))
         return true;
-    bool has_room = identity_take(&identity, config, mailbox, error) &&
-                    check_maildir(config, mailbox, mailbox_quota_settings(quota), octets, error);
+    bool has_room = identity_take(&identity, lda->config, mailbox, error) &&
+                    check_maildir(lda->config, mailbox, settings, octets, &counts, error);
     identity_give_back(&identity);
-    return has_room;
+    return has_room && (!counts || chores_check(lda, mailbox, octets, g_get_real_time(), error));
 }
 
 /* Not in the map, not an address, or not to receive anything: for others to judge. */
@@ -89,7 +98,7 @@ check_end(Lda *lda, const char *address, guint64 octets, char **user_out, GError
         g_propagate_error(error, g_steal_pointer(&failure));
         return false;
     }
-    if (check_mailbox(lda->config, mailbox, octets, error))
+    if (check_mailbox(lda, mailbox, octets, error))
         return true;
     *user_out = g_strdup(mailbox->user);
     return false;

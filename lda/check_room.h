@@ -1,8 +1,8 @@
 /* lda/check_room.h - would a message for this address find room?
  *
  * For the policy service, which is asked before there is a message: the same map, the same
- * rules and the same arithmetic as the delivery, and nothing written but what counting a
- * mailbox anew writes.
+ * rules and the same arithmetic as the delivery, the total of the domain included, and nothing
+ * written but what counting mailboxes anew writes.
  */
 #ifndef LODGE_LDA_CHECK_ROOM_H
 #define LODGE_LDA_CHECK_ROOM_H

@@ -1,6 +1,7 @@
 /* lda/chores.c - what others want to know of a delivery: its domain, panels, its owner
  *
  *   before  chores_admit()     the total of the domain            usage_domain.h
+ *           chores_check()     the same before there is a message
  *   after   chores_settled()   notes what the mailbox holds       usage.h
  *                              notes that a limit was passed      quota_warning.h
  *   then    lda_do_chores()    writes the one, tells the other: after the reply
@@ -22,9 +23,19 @@ enum {
 static Usage *
 usage_of(Lda *lda)
 {
+    guint64 timeout_ms = MIN(lda->config->quota.lock_timeout * 1000, USAGE_TIMEOUT_MS);
+
     if (lda->usage == NULL)
-        lda->usage = usage_new(lda->config->quota.database, USAGE_TIMEOUT_MS);
+        lda->usage = usage_new(lda->config->quota.database, (unsigned)timeout_ms);
     return lda->usage;
+}
+
+/* Needs the map. */
+static UsageDomain
+domain_of(Lda *lda, gint64 now_us)
+{
+    return (UsageDomain){
+        .config = lda->config, .map = lda->map, .usage = usage_of(lda), .now_us = now_us};
 }
 
 bool
@@ -38,10 +49,24 @@ chores_admit(Lda *lda, const Mailbox *mailbox, const Room *room, gint64 now_us, 
     if (!lda_open_map(lda, error))
         return false;
 
-    const UsageDomain domain = {
-        .config = lda->config, .map = lda->map, .usage = usage_of(lda), .now_us = now_us};
+    const UsageDomain domain = domain_of(lda, now_us);
 
     return usage_domain_admit(&domain, mailbox, &wanted, hold_out, error);
+}
+
+bool
+chores_check(Lda *lda, const Mailbox *mailbox, guint64 octets, gint64 now_us, GError **error)
+{
+    const QuotaUsage wanted = {.octets = octets, .messages = 1};
+
+    if (!usage_domain_has_total(mailbox))
+        return true;
+    if (!lda_open_map(lda, error))
+        return false;
+
+    const UsageDomain domain = domain_of(lda, now_us);
+
+    return usage_domain_check(&domain, mailbox, &wanted, error);
 }
 
 /* What the mailbox holds now, for the database. */

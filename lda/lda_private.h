@@ -38,6 +38,9 @@ void lda_forget_map(Lda *lda, const GError *error);
 bool chores_admit(Lda *lda, const Mailbox *mailbox, const Room *room, gint64 now_us,
                   gint64 *hold_out, GError **error);
 
+/* The same for one copy that may come, in a folder that counts: sets nothing aside. */
+bool chores_check(Lda *lda, const Mailbox *mailbox, guint64 octets, gint64 now_us, GError **error);
+
 /* A delivery as it ended. */
 typedef struct {
     const Mailbox *mailbox;

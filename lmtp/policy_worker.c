@@ -17,9 +17,10 @@
 /* Below the usual limit of 1024 descriptors a process. Of two workers, 1800 processes smtpd. */
 #define CONNECTIONS_MAX 900
 
-/* A map that stays locked is waited for so long, not for [map] busy_timeout: others wait
- * behind that request, and to be put off at RCPT costs nobody anything. */
-#define MAP_WAIT_S 1
+/* A map or a mailbox that stays locked is waited for so long, not for [map] busy_timeout or
+ * [quota] lock_timeout: others wait behind that request, and to be put off at RCPT costs nobody
+ * anything. */
+#define WAIT_S 1
 
 /* How much of one connection is answered before the worker goes. */
 #define LAST_READS 64
@@ -97,7 +98,8 @@ prepare(Worker *worker)
         g_critical("policy worker: cannot watch sockets: %s", g_strerror(errno));
         return EX_OSERR;
     }
-    config->map.busy_timeout = MIN(config->map.busy_timeout, MAP_WAIT_S);
+    config->map.busy_timeout = MIN(config->map.busy_timeout, WAIT_S);
+    config->quota.lock_timeout = MIN(config->quota.lock_timeout, WAIT_S);
     worker->lda = lda_new(config, worker->context->log);
     return EX_OK;
 }

@@ -71,6 +71,9 @@ typedef enum {
     QUOTA_ERROR_BUSY,         /* the mailbox stayed locked, or has too many deliveries: temporary */
 } QuotaError;
 
+/* Whether mail in the folder with that directory name ("": INBOX) counts at all. */
+bool quota_folder_counts(const QuotaSettings *settings, const char *directory);
+
 typedef struct Quota Quota; /* one mailbox, open for one copy */
 
 /* Opens the quota of the Maildir at dir_fd, which stays the caller's and must outlive the

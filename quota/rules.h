@@ -5,9 +5,6 @@
 #include "lodge.h"
 #include "quota/quota.h"
 
-/* Whether mail in the folder with that directory name ("": INBOX) counts at all. */
-bool quota_folder_counts(const QuotaSettings *settings, const char *directory);
-
 /* How much the mailbox may hold when a copy for that folder is put there, with grace and extra;
  * 0: no limit. */
 guint64 quota_allowed_octets(const QuotaSettings *settings, const char *directory);

@@ -7,11 +7,14 @@ load common.bash
 setup_file() {
     need_root "Postfix does"
     scratch_make policy
-    lodge_install policy.listen="unix:$T/policy"
+    lodge_install policy.listen="unix:$T/policy" quota.database="$T/state/quota.db"
+    install -d -m 750 -o $mail_user -g $mail_group "$T/state"
     lodge domain add example.org
     for user in full later room; do lodge user add $user@example.org --quota-bytes 10K; done
     lodge user set later@example.org --quota-over defer
     lodge user add small@example.org --max-message-bytes 2000
+    lodge domain add total.example --quota-bytes 10K
+    for user in ana ben; do lodge user add $user@total.example; done
     lodge alias add alias@example.org full@example.org
     lodge alias add team@example.org full@example.org room@example.org
     cp -p "$T/etc/map.db" "$T/etc/other.db"
@@ -19,7 +22,7 @@ setup_file() {
     mapfile -t postfix_lines < <(lodge_steps "Postfix, main.cf"; lodge_steps "To refuse what does not fit")
     postfix_start "${postfix_lines[@]}" \
         "maximal_backoff_time = 1s" "minimal_backoff_time = 1s"
-    for user in full later; do fill $user; done
+    for user in full@example.org later@example.org ana@total.example; do fill $user; done
 }
 
 # The process id lies in a file: tests that start it anew run in other shells than teardown_file.
@@ -40,12 +43,12 @@ teardown() { show_logs; }
 
 smtp_size() { python3 "$lodge_lib/smtp_size.py" "127.0.0.1:$smtp_port" "$@"; }
 
-stored() { find "$T/mail/example.org" -path "*/$1/Maildir/new/*" -type f | wc -l; }
+stored() { find "$T/mail" -path "*/$1/Maildir/new/*" -type f | wc -l; }
 
 fill() { # USER: 6,000 octets and what deliveries add
-    smtp_size "$1@example.org" 6000 | grep '^END 250 '
+    smtp_size "$1" 6000 | grep '^END 250 '
     postfix_drain 30
-    [ "$(stored "$1")" -eq 1 ]
+    [ "$(stored "${1%@*}")" -eq 1 ]
 }
 
 @test "a message larger than the room is refused at RCPT" {
@@ -63,6 +66,18 @@ fill() { # USER: 6,000 octets and what deliveries add
     smtp_size full@example.org 500 | grep '^END 250 '
     postfix_drain 30
     [ "$(stored full)" -eq 2 ]
+}
+
+@test "a message that the domain has no room for is refused, whoever of its users it is for" {
+    run smtp_size ben@total.example 6000
+    [[ $output == "RCPT 552 5.2.2 <ben@total.example>: Recipient address rejected: Mailbox is full" ]]
+    grep 'event=policy' "$T/log/deliver.log" | grep ' to=ben@total.example ' |
+        grep -q 'the domain total.example is full: [0-9]* of 10240 octets used, the message has 6000'
+    run smtp_size ben@total.example 6000 --unannounced
+    [[ $output == "END 552 5.2.2 "*"Mailbox is full" ]]
+    smtp_size ben@total.example 500 | grep '^END 250 '
+    postfix_drain 30
+    [ "$(stored ben)" -eq 1 ]
 }
 
 @test "an alias of a full mailbox is refused, a list where somebody has room is not" {

@@ -18,7 +18,9 @@
 #include "schema/mapedit.h"
 #include "tests/scratch.h"
 
-/* A mailbox holds at most 1000 octets; that of full has 600 in it, that of gone is not there. */
+/* A mailbox holds at most 1000 octets; that of full has 600 in it, that of gone is not there. The
+ * mailboxes of total.example and later.example may hold 1000 octets together, and that of half,
+ * without a limit of its own, has 600. */
 static const char rows_sql[] =
     "INSERT INTO domains (domain, user_quota_bytes) VALUES ('example.org', 1000);"
     "INSERT INTO domains (domain, user_quota_bytes) VALUES ('all.example', 1000);"
@@ -29,6 +31,12 @@ static const char rows_sql[] =
     "INSERT INTO users (email, quota_over) VALUES ('later@example.org', 'defer');"
     "INSERT INTO users (email, max_message_bytes) VALUES ('small@example.org', 500);"
     "INSERT INTO users (email, home) VALUES ('@all.example', 'example.org/full');"
+    "INSERT INTO domains (domain, quota_bytes, quota_over) VALUES ('total.example', 1000, NULL),"
+    " ('later.example', 1000, 'defer');"
+    "INSERT INTO users (email, home) VALUES ('half@total.example', 'example.org/free'),"
+    " ('ana@total.example', 'example.org/gone'), ('half@later.example', 'example.org/free');"
+    "INSERT INTO users (email, home, max_message_bytes) VALUES"
+    " ('small@total.example', 'example.org/small', 300);"
     "UPDATE users SET home = '/etc' WHERE email = 'outside@example.org';"
     "INSERT INTO forwardings VALUES ('alias@example.org', 'full@example.org'),"
     " ('chain@example.org', 'alias@example.org'), ('some@example.org', 'full@example.org, "
@@ -86,7 +94,8 @@ start(Fixture *fixture, const char *extra)
     g_autofree char *root = g_strdup_printf("mail.root=%s/mail", fixture->dir);
     g_autofree char *map = g_strdup_printf("map.path=%s", fixture->map);
     g_autofree char *log = g_strdup_printf("log.path=%s/log", fixture->dir);
-    const char *overrides[] = {root, map, log, "map.busy_timeout=0s", extra, NULL};
+    g_autofree char *usage = g_strdup_printf("quota.database=%s/quota.db", fixture->dir);
+    const char *overrides[] = {root, map, log, usage, "map.busy_timeout=0s", extra, NULL};
 
     lda_free(fixture->lda);
     log_close(fixture->log);
@@ -210,6 +219,14 @@ static const Row rows[] = {
     {"list_where_one_may_have_room_later_is_put_off", "soon@example.org", 401, "4.2.2", NULL},
     {"list_where_one_is_not_known_is_put_off", "doubt@example.org", 401, "4.3.0", NULL},
     {"one_with_room_makes_up_for_one_not_known", "hope@example.org", 401, "", NULL},
+    {"what_fits_into_the_domain_to_the_octet_has_room", "ana@total.example", 400, "", NULL},
+    {"one_octet_more_than_the_domain_has_is_refused", "ana@total.example", 401, "5.2.2", NULL},
+    {"domain_over_defer_is_temporary", "half@later.example", 401, "4.2.2", NULL},
+    {"domain_over_ramp_is_temporary_at_first", "ana@total.example", 401, "4.2.2",
+     "quota.over=ramp"},
+    {"mailbox_refuses_before_its_domain", "small@total.example", 401, "5.2.3", NULL},
+    {"folder_that_does_not_count_is_no_matter_of_the_domain", "ana+lists@total.example", 401, "",
+     "mail.detail_folder=create"},
     {"loop_ends", "loop@example.org", 401, "", NULL},
     {"local_account_is_no_matter_of_ours", "root@example.org", 401, "", NULL},
 };
@@ -259,6 +276,32 @@ refusal_is_logged_with_its_figures_and_room_is_not(void **state)
     }
 }
 
+/* With the words of the delivery, which are for the log. */
+static void
+refusal_by_the_domain_is_logged_with_its_figures(void **state)
+{
+    const Fixture *fixture = *state;
+
+    assert_status(fixture, "ana@total.example", 401, "5.2.2");
+    g_autofree char *log = read_log(fixture);
+    if (strstr(log, "the domain total.example is full: 600 of 1000 octets used, the message has "
+                    "401") == NULL)
+        fail_msg("%s", log);
+}
+
+static void
+database_of_usage_that_cannot_be_opened_puts_off_mail_for_domains_with_a_total(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autofree char *path = g_build_filename(fixture->dir, "quota.db", NULL);
+
+    assert_int_equal(g_mkdir(path, 0700), 0);
+    assert_status(fixture, "ana@total.example", 1, "4.3.0");
+    assert_status(fixture, "full@example.org", 1, "");
+    assert_int_equal(g_rmdir(path), 0);
+    assert_status(fixture, "ana@total.example", 1, "");
+}
+
 static void
 asking_sets_nothing_aside_and_creates_no_mailbox(void **state)
 {
@@ -268,6 +311,7 @@ asking_sets_nothing_aside_and_creates_no_mailbox(void **state)
     for (int i = 0; i < 100; i++) {
         assert_status(fixture, "full@example.org", 400, "");
         assert_status(fixture, "gone@example.org", 1000, "");
+        assert_status(fixture, "ana@total.example", 400, "");
     }
     assert_false(g_file_test(gone, G_FILE_TEST_EXISTS));
 }
@@ -305,6 +349,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(refusal_is_logged_with_its_figures_and_room_is_not, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(refusal_by_the_domain_is_logged_with_its_figures, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            database_of_usage_that_cannot_be_opened_puts_off_mail_for_domains_with_a_total, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(asking_sets_nothing_aside_and_creates_no_mailbox, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(missing_map_puts_off_until_it_is_back, set_up, tear_down),
