@@ -175,6 +175,16 @@ run_command(CtlContext *ctl, int argc, char **argv)
     return ctl_usage(ctl, "'%s' needs one of: %s", argv[0], verbs);
 }
 
+/* What the library remarks looks as a command's own complaints do. */
+static void
+print_remark(const char *domain, GLogLevelFlags level, const char *message, void *data)
+{
+    (void)domain;
+    (void)level;
+    (void)data;
+    (void)fprintf(stderr, "%s: %s\n", g_get_prgname(), message);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -191,6 +201,7 @@ main(int argc, char **argv)
     };
     int status = CTL_OK;
 
+    g_log_set_default_handler(print_remark, NULL);
     g_option_group_add_entries(group, entries);
     g_option_context_set_main_group(options, group);
     g_option_context_set_help_enabled(options, FALSE);
