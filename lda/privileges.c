@@ -173,6 +173,33 @@ privileges_borrow(const Privileges *privileges, GError **error)
     return true;
 }
 
+/* What root may do stays permitted as long as the real uid is 0; in force is nothing of it. */
+static bool
+raise_switching(GError **error)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (syscall(SYS_capget, &header, data) != 0)
+        return lodge_set_errno(error, "read capabilities");
+    data[0].effective |= SWITCHING_CAPABILITIES;
+    return syscall(SYS_capset, &header, data) == 0 ||
+           lodge_set_errno(error, "keep the right to take other uids");
+}
+
+bool
+privileges_borrow_switching(const Privileges *privileges, GError **error)
+{
+    if (geteuid() != 0)
+        return true;
+    if (!privileges_borrow(privileges, error))
+        return false;
+    if (raise_switching(error))
+        return true;
+    privileges_return();
+    return false;
+}
+
 void
 privileges_return(void)
 {

@@ -38,6 +38,9 @@ bool privileges_limit_root(GError **error);
 /* Acts as that user, for creating a file that must be theirs, until
  * privileges_return(). Does nothing when this process is not root. */
 bool privileges_borrow(const Privileges *privileges, GError **error);
+
+/* The same, able to take the rights of others over files, for [mail] per_user_ids. */
+bool privileges_borrow_switching(const Privileges *privileges, GError **error);
 void privileges_return(void);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Privileges, privileges_free)

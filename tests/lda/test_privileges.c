@@ -12,6 +12,7 @@
 #include "lda/outcome.h"
 #include "lda/privileges.h"
 
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -125,6 +126,27 @@ borrowing_is_returned(void)
 }
 
 static bool
+can_take(uid_t uid)
+{
+    (void)setfsuid(uid);
+    return (uid_t)setfsuid((uid_t)-1) == uid;
+}
+
+static bool
+borrowing_can_switch(void)
+{
+    g_autoptr(Privileges) found = privileges_find("nobody", "", NULL);
+    bool plain = privileges_borrow(found, NULL) && !can_take(4242);
+
+    privileges_return();
+    bool switching = privileges_borrow_switching(found, NULL) && geteuid() == 65534 &&
+                     can_take(4242) && can_take(65534) && chroot("/") != 0 && errno == EPERM;
+
+    privileges_return();
+    return plain && switching && geteuid() == 0 && can_take(0) && chroot("/") == 0;
+}
+
+static bool
 limited_root_can_still_start_workers(void)
 {
     g_autoptr(Privileges) found = privileges_find("nobody", "", NULL);
@@ -157,6 +179,7 @@ dropping_changes_no_user(void)
 ROOT_TEST(root_becomes_the_user_and_cannot_return, dropping_is_final)
 ROOT_TEST(per_user_ids_keeps_only_the_right_to_switch, switching_is_kept)
 ROOT_TEST(borrowed_rights_are_given_back, borrowing_is_returned)
+ROOT_TEST(borrowed_rights_can_take_the_rights_of_others_if_that_is_asked_for, borrowing_can_switch)
 ROOT_TEST(limited_master_can_only_do_what_it_must, limited_root_can_still_start_workers)
 ROOT_TEST(started_unprivileged_the_user_stays, dropping_changes_no_user)
 
@@ -170,6 +193,7 @@ main(void)
         cmocka_unit_test(root_becomes_the_user_and_cannot_return),
         cmocka_unit_test(per_user_ids_keeps_only_the_right_to_switch),
         cmocka_unit_test(borrowed_rights_are_given_back),
+        cmocka_unit_test(borrowed_rights_can_take_the_rights_of_others_if_that_is_asked_for),
         cmocka_unit_test(limited_master_can_only_do_what_it_must),
         cmocka_unit_test(started_unprivileged_the_user_stays),
     };
