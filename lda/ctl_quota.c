@@ -1,20 +1,13 @@
 /* lda/ctl_quota.c - `lodge quota get|recalc|top`: who holds how much?
  *
  *   quota_walk() --quota_usage() or quota_recalculate()--> rows --> table or JSON
+ *        |         quota_domains_measure()                  ^
+ *        +--totals of domains-------------------------------+
  *
  * The figures are those that the next delivery decides on. A mailbox without a limit has no
  * "maildirsize" that anybody keeps, so it is counted.
  */
 #include "lda/ctl_quota.h"
-
-static void
-row_free(void *data)
-{
-    QuotaRow *row = data;
-
-    g_free(row->user);
-    g_free(row);
-}
 
 static bool
 count_now(Quota *quota, QuotaUsage *usage_out, GError **error)
@@ -38,11 +31,7 @@ add_row(QuotaWalk *walk, const QuotaMailbox *mailbox, Measure *measure, GError *
     if (mailbox->quota != NULL &&
         !(quota_has_limit(limits) ? measure : count_now)(mailbox->quota, &usage, error))
         return false;
-    QuotaRow *row = g_new0(QuotaRow, 1);
-    row->user = g_strdup(mailbox->user);
-    row->usage = usage;
-    row->limits = *limits;
-    g_ptr_array_add(walk->data, row);
+    quota_rows_add(walk->data, mailbox->user, &usage, limits);
     return true;
 }
 
@@ -58,22 +47,37 @@ recalculate(QuotaWalk *walk, const QuotaMailbox *mailbox, GError **error)
     return add_row(walk, mailbox, quota_recalculate, error);
 }
 
+/* domains may be NULL: they are no matter of the command. */
 static int
-print_rows(QuotaWalk *walk, GPtrArray *rows)
+print_rows(QuotaWalk *walk, GPtrArray *mailboxes, GPtrArray *domains)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GString) json = g_string_new("{");
 
-    if (rows->len > 0)
-        quota_rows_append_table(text, rows);
-    quota_rows_append_json(json, rows);
+    if (mailboxes->len > 0)
+        quota_rows_append_table(text, "mailbox", mailboxes);
+    quota_rows_append_json(json, "mailboxes", "user", mailboxes);
+    if (domains != NULL && domains->len > 0) {
+        g_string_append_c(text, '\n');
+        quota_rows_append_table(text, "domain", domains);
+    }
+    if (domains != NULL)
+        quota_rows_append_json(json, "domains", "domain", domains);
     return quota_walk_print(walk, json, text);
+}
+
+static int
+print_with_domains(QuotaWalk *walk, GPtrArray *mailboxes)
+{
+    g_autoptr(GPtrArray) domains = quota_domains_measure(walk);
+
+    return print_rows(walk, mailboxes, domains);
 }
 
 static int
 run(CtlContext *ctl, int argc, char **argv, QuotaWork *work)
 {
-    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(row_free);
+    g_autoptr(GPtrArray) rows = quota_rows_new();
     QuotaWalk walk = {.ctl = ctl, .work = work, .data = rows};
     gboolean all = FALSE;
     int status = CTL_OK;
@@ -84,7 +88,7 @@ run(CtlContext *ctl, int argc, char **argv, QuotaWork *work)
 
     if (!ctl_parse(ctl, &argc, &argv, entries, 0, G_MAXINT, &status))
         return status;
-    status = quota_walk(&walk, argv + 1, all) ? print_rows(&walk, rows) : walk.status;
+    status = quota_walk(&walk, argv + 1, all) ? print_with_domains(&walk, rows) : walk.status;
     quota_walk_clear(&walk);
     return status;
 }
@@ -156,13 +160,13 @@ compare_rows(const void *a, const void *b, void *data)
 
     if (rank(left) != rank(right))
         return rank(left) > rank(right) ? -1 : 1;
-    return strcmp(left->user, right->user);
+    return strcmp(left->name, right->name);
 }
 
 int
 ctl_quota_top(CtlContext *ctl, int argc, char **argv)
 {
-    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(row_free);
+    g_autoptr(GPtrArray) rows = quota_rows_new();
     QuotaWalk walk = {.ctl = ctl, .work = get, .data = rows};
     g_autofree char *by = NULL;
     int count = 10;
@@ -187,7 +191,7 @@ ctl_quota_top(CtlContext *ctl, int argc, char **argv)
     g_ptr_array_sort_with_data(rows, compare_rows, &order);
     if (rows->len > (unsigned)count)
         g_ptr_array_set_size(rows, count);
-    status = done ? print_rows(&walk, rows) : walk.status;
+    status = done ? print_rows(&walk, rows, NULL) : walk.status;
     quota_walk_clear(&walk);
     return status;
 }

@@ -1,6 +1,8 @@
 /* lda/ctl_quota.h - what the commands of `lodge quota` share
  *
  *   USER, DOMAIN or --all --map--> mailboxes --quota_walk()--> work on each
+ *                                     |
+ *                           totals of domains --quota_domains_measure()--> rows
  *
  * A mailbox that cannot be looked at is a line on stderr and an element of "errors" in JSON, and
  * the next one's turn. Files are read and written with the rights of the mailbox's owner.
@@ -29,6 +31,7 @@ struct QuotaWalk {
     Mailmap *map;
     QuotaWork *work;
     void *data;    /* for work */
+    GTree *totals; /* domain -> QuotaLimits: of the lists worked on, those that have a total */
     GString *json; /* elements of "errors" */
     int status;    /* CTL_REFUSED: a name is not there; CTL_TEMPORARY: a mailbox was not readable */
 };
@@ -39,22 +42,33 @@ struct QuotaWalk {
 bool quota_walk(QuotaWalk *walk, char **names, gboolean all);
 void quota_walk_clear(QuotaWalk *walk);
 
+/* Says on stderr and in "errors" what is wrong with a mailbox or domain. */
+void quota_walk_fail(QuotaWalk *walk, const char *name, const GError *error, int status);
+
 /* Prints json, which is a whole object but for its end, with the errors added; or text, unless it
  * is empty. Returns the exit status. */
 int quota_walk_print(QuotaWalk *walk, GString *json, GString *text);
 
-/* What a mailbox holds and may hold. */
+/* What a mailbox, or all of a domain together, hold and may hold. */
 typedef struct {
-    char *user;
+    char *name;
     QuotaUsage usage;
     QuotaLimits limits;
 } QuotaRow;
 
-/* Rows to read; the sizes as people read them. */
-void quota_rows_append_table(GString *out, GPtrArray *rows);
+GPtrArray *quota_rows_new(void);
+void quota_rows_add(GPtrArray *rows, const char *name, const QuotaUsage *usage,
+                    const QuotaLimits *limits);
 
-/* As the member "mailboxes" of json. */
-void quota_rows_append_json(GString *json, GPtrArray *rows);
+/* Rows to read, below their heading; the sizes as people read them. */
+void quota_rows_append_table(GString *out, const char *heading, GPtrArray *rows);
+
+/* As that member of json, each with its name as key. */
+void quota_rows_append_json(GString *json, const char *member, const char *key, GPtrArray *rows);
+
+/* ctl_quota_domains.c: a row for each of walk->totals, as the next delivery would find it. One that
+ * cannot be told is quota_walk_fail()'s. */
+GPtrArray *quota_domains_measure(QuotaWalk *walk);
 
 /* Without a limit nobody keeps "maildirsize". */
 bool quota_has_limit(const QuotaLimits *limits);

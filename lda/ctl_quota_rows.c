@@ -1,4 +1,4 @@
-/* lda/ctl_quota_rows.c - usage and limits of mailboxes, for people and as JSON
+/* lda/ctl_quota_rows.c - usage and limits of mailboxes and domains, for people and as JSON
  *
  *   mailbox          size  of  %   messages  of    %
  *   ana@example.org  1.2G  2G  60  4711      -     -
@@ -76,15 +76,42 @@ add_limit(GString *json, const char *limit_name, const char *percent_name, guint
     quota_json_number(json, percent_name, quota_percent(used, limit));
 }
 
-void
-quota_rows_append_json(GString *json, GPtrArray *rows)
+static void
+row_free(void *data)
 {
-    ctl_json_raw(json, "mailboxes", "[");
+    QuotaRow *row = data;
+
+    g_free(row->name);
+    g_free(row);
+}
+
+GPtrArray *
+quota_rows_new(void)
+{
+    return g_ptr_array_new_with_free_func(row_free);
+}
+
+void
+quota_rows_add(GPtrArray *rows, const char *name, const QuotaUsage *usage,
+               const QuotaLimits *limits)
+{
+    QuotaRow *row = g_new0(QuotaRow, 1);
+
+    row->name = g_strdup(name);
+    row->usage = *usage;
+    row->limits = *limits;
+    g_ptr_array_add(rows, row);
+}
+
+void
+quota_rows_append_json(GString *json, const char *member, const char *key, GPtrArray *rows)
+{
+    ctl_json_raw(json, member, "[");
     for (unsigned i = 0; i < rows->len; i++) {
         const QuotaRow *row = rows->pdata[i];
 
         ctl_json_raw(json, NULL, "{");
-        ctl_json_text(json, "user", row->user);
+        ctl_json_text(json, key, row->name);
         quota_json_number(json, "bytes", row->usage.octets);
         add_limit(json, "bytes_limit", "bytes_percent", row->usage.octets, row->limits.octets);
         quota_json_number(json, "messages", row->usage.messages);
@@ -109,7 +136,7 @@ format_cells(const QuotaRow *row)
     const QuotaLimits *limits = &row->limits;
     char **cells = g_new0(char *, COLUMNS + 1);
 
-    cells[0] = g_strdup(row->user);
+    cells[0] = g_strdup(row->name);
     cells[1] = quota_human_size(usage->octets);
     cells[2] = limits->octets == 0 ? g_strdup("-") : quota_human_size(limits->octets);
     cells[3] = number_or_dash(limits->octets, quota_percent(usage->octets, limits->octets));
@@ -134,10 +161,9 @@ append_line(GString *out, const char *const *cells, const int *widths)
 }
 
 void
-quota_rows_append_table(GString *out, GPtrArray *rows)
+quota_rows_append_table(GString *out, const char *heading, GPtrArray *rows)
 {
-    static const char *const headings[COLUMNS] = {"mailbox",  "size", "of", "%",
-                                                  "messages", "of",   "%"};
+    const char *const headings[COLUMNS] = {heading, "size", "of", "%", "messages", "of", "%"};
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
     int widths[COLUMNS];
 

@@ -74,8 +74,9 @@ static const Preset presets[] = {
             " UNION ALL SELECT NULL FROM mailbox WHERE username = ?1 COLLATE NOCASE LIMIT 1",
     },
     {
-        /* Quota in megabytes. enabledeliver is the switch for all delivery,
-         * enablelmtp the one that iRedMail's Dovecot looks at. */
+        /* Quota in megabytes. A domain has no total: its maxquota limits what the panel allots to
+         * users, and no mail is refused because of it. enabledeliver is the switch for all
+         * delivery, enablelmtp the one that iRedMail's Dovecot looks at. */
         .name = "iredmail",
         .query = "SELECT m.username AS user,"
                  " m.active = 1 AND m.enabledeliver = 1 AND m.enablelmtp = 1 AND d.active = 1"

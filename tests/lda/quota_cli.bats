@@ -13,7 +13,9 @@ setup() {
     real=$LODGE_BUILD/lda/lodge
     export LC_ALL=C.UTF-8
     install -d -m 755 -o nobody -g nogroup mail
-    "$real" -o "mail.root=$dir/mail" -o mail.user=nobody -o mail.group=nogroup init "$dir/etc" > init.out
+    install -d -m 755 -o nobody -g nogroup state
+    "$real" -o "mail.root=$dir/mail" -o mail.user=nobody -o mail.group=nogroup \
+        -o "quota.database=$dir/state/quota.db" init "$dir/etc" > init.out
     lodge domain add example.org
     lodge user add ana@example.org --quota-bytes 10K --quota-messages 20
     lodge user add ben@example.org --quota-bytes 2G
@@ -161,12 +163,111 @@ cleo@example.org     0    -   -         0   -   -" ]
         [ "$(jq -r '[.mailboxes[].user] | join(" ")' <<< "$output")" = "ana@example.org cleo@example.org" ]
         [ "$(jq -r '.errors[0].user' <<< "$output")" = ben@example.org ]
     done
+    # Of the domain there is what is known.
+    lodge domain set example.org --quota-bytes 100K
+    run --separate-stderr lodge quota get example.org --json
+    [ "$(jq '.domains[0].bytes' <<< "$output")" = 500 ]
+    [[ $stderr == *"lodge quota get: 1 mailboxes of domain example.org cannot be counted, the first is ben@"* ]]
 }
 
 @test "map that cannot be read is status 75" {
     rm etc/map.db
     fails_with 75 "$dir/etc/map.db" lodge quota get --all
     fails_with 75 "$dir/etc/map.db" lodge quota top
+}
+
+# --- totals of domains
+
+@test "get of a domain with a total shows what all its mailboxes hold, the switched off among them" {
+    lodge domain set example.org --quota-bytes 100K --quota-messages 8
+    lodge domain add unlimited.example
+    lodge user add eva@unlimited.example
+    mail ana 1.h,S=5000 5000 new
+    mail ben 1.h,S=15480 1 cur
+    lodge quota get --all > /dev/null
+    lodge user set ben@example.org --active no
+    run --separate-stderr lodge quota get example.org unlimited.example
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    [ "$output" = "\
+mailbox                size   of   %  messages  of  %
+ana@example.org        4.9K  10K  48         1  20  5
+cleo@example.org          0    -   -         0   -  -
+eva@unlimited.example     0    -   -         0   -  -
+
+domain       size    of   %  messages  of   %
+example.org   20K  100K  20         2   8  25" ]
+    [ "$(lodge quota get --all --json | jq -c .domains)" = '[{"domain":"example.org","bytes":20480,"bytes_limit":102400,"bytes_percent":20,"messages":2,"messages_limit":8,"messages_percent":25}]' ]
+    # Of one user it is no matter, and of no other command.
+    [ "$(lodge quota get ana@example.org --json | jq -c .domains)" = '[]' ]
+    [ "$(lodge quota top --json | jq -c .domains)" = null ]
+}
+
+@test "what get shows of a domain is what the mailboxes hold now, and what recalc counts" {
+    lodge domain set example.org --quota-bytes 100K
+    total() { lodge quota "$1" example.org --json | jq '.domains[0].bytes'; }
+    mail ana 1.h,S=5000 5000 new
+    [ "$(total get)" = 5000 ]
+    printf -- '-2000 -1\n' >> "$(maildir ana)/maildirsize"
+    [ "$(total get)" = 3000 ]
+    [ "$(total recalc)" = 5000 ]
+}
+
+@test "database of domains that root has made is the mail user's" {
+    lodge domain set example.org --quota-bytes 100K
+    lodge quota get example.org > /dev/null
+    [ -e state/quota.db ]
+    [ "$(find state ! -user nobody)" = "" ]
+}
+
+@test "domain whose usage cannot be told is named, and its mailboxes are shown" {
+    lodge domain set example.org --quota-bytes 100K
+    mkdir state/quota.db
+    run --separate-stderr lodge quota get example.org --json
+    [ "$status" -eq 75 ]
+    [[ $stderr == "lodge quota get: example.org: cannot open '$dir/state/quota.db': "* ]]
+    [ "$(jq -c '[(.mailboxes | length), .domains, .errors[0].user]' <<< "$output")" = '[3,[],"example.org"]' ]
+}
+
+@test "mailboxes of users of their own are looked at with their rights for the total" {
+    lodge domain set example.org --quota-bytes 100K
+    for n in 1 2; do
+        lodge user add user$n@example.org --uid 1234$n --gid 1234$n
+        mail user$n 1.h,S=1000 1000 new
+    done
+    for n in 1 2; do
+        chown -R 1234$n:1234$n "mail/example.org/user$n"
+        chmod 700 "mail/example.org/user$n"
+    done
+    run --separate-stderr lodge quota get example.org --json -o mail.per_user_ids=yes
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    [ "$stderr" = "" ]
+    [ "$(jq '.domains[0].bytes' <<< "$output")" = 2000 ]
+}
+
+@test "catch-all is a mailbox as any other" {
+    lodge user add @example.org --home "$dir/mail/catch"
+    lodge quota get --all > /dev/null
+    [ "$(lodge quota get @Example.org --json | jq -r '.mailboxes[0].user')" = @example.org ]
+    [ "$(lodge quota get example.org --json | jq -r '.mailboxes[0].user')" = @example.org ]
+}
+
+@test "in a schema of others a domain has a list of users too" {
+    sqlite3 other.db "CREATE TABLE domain (domain TEXT, active INT, quota INT);
+        CREATE TABLE mailbox (username TEXT, maildir TEXT, quota INT, domain TEXT, active INT);
+        CREATE TABLE alias (address TEXT, goto TEXT, active INT);
+        CREATE TABLE alias_domain (alias_domain TEXT, target_domain TEXT, active INT);
+        INSERT INTO domain VALUES ('example.org', 1, 2);
+        INSERT INTO mailbox VALUES ('ben@example.org', 'example.org/ben/Maildir/', 0, 'example.org', 1),
+            ('Ana@Example.org', 'example.org/ana/Maildir/', 10240, 'example.org', 1),
+            ('off@example.org', 'example.org/off/', 0, 'example.org', 0)"
+    other() { "$real" -o "map.path=$dir/other.db" -o map.preset=postfixadmin -c etc/lodge.conf "$@"; }
+    mail ana 1.h,S=5000 5000 new
+    run --separate-stderr other quota get EXAMPLE.org --json
+    [ "$status" -eq 0 ] || { echo "$stderr"; false; }
+    [ "$(jq -c '[.mailboxes[].user]' <<< "$output")" = '["Ana@Example.org","ben@example.org"]' ]
+    [ "$(jq -c '.domains[0] | [.domain, .bytes, .bytes_limit]' <<< "$output")" = '["example.org",5000,2097152]' ]
+    fails_with 1 "example.net: there is no mailbox in the domain 'example.net'" other quota get example.net
+    fails_with 1 "has a schema that is not lodge's" other quota get --all
 }
 
 # --- recalc
