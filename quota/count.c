@@ -92,7 +92,7 @@ quota_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file, Quot
         usage_file_close(file);
         return usage_file_remove(file, error);
     }
-    ledger->state.count_inode = usage_file_inode(file);
+    ledger->state.count_inode = file->stamp.inode;
     ledger->state.count_octets = usage_out->octets;
     ledger->state.count_messages = usage_out->messages;
     return true;

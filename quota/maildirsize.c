@@ -5,6 +5,8 @@
  */
 #include "quota/maildirsize.h"
 
+enum { COLUMNS = 12, NUMBER_MAX = 20 }; /* of a number in a line: "-9223372036854775808" */
+
 /* A decimal number of at most 63 bits at *at, which is set behind it. */
 static bool
 take_number(const char **at, const char *end, bool allow_sign, gint64 *number_out)
@@ -127,8 +129,37 @@ maildirsize_format_limits(const QuotaLimits *limits)
     return g_string_free(line, FALSE);
 }
 
+/* A number of so many columns at least, blanks first; returns its end. By hand, since every
+ * delivery needs two and nothing else of printf(3). */
+static char *
+put_number(char *at, gint64 number)
+{
+    char digits[NUMBER_MAX];
+    guint64 rest = number < 0 ? -(guint64)number : (guint64)number;
+    size_t count = 0;
+
+    do {
+        digits[count++] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0)
+        digits[count++] = '-';
+    for (size_t i = count; i < COLUMNS; i++)
+        *at++ = ' ';
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
+}
+
 char *
 maildirsize_format_change(gint64 octets, gint64 messages)
 {
-    return g_strdup_printf("%12" G_GINT64_FORMAT " %12" G_GINT64_FORMAT "\n", octets, messages);
+    char *line = g_malloc(2 * NUMBER_MAX + sizeof " \n");
+    char *at = put_number(line, octets);
+
+    *at++ = ' ';
+    at = put_number(at, messages);
+    *at++ = '\n';
+    *at = '\0';
+    return line;
 }

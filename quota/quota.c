@@ -23,12 +23,13 @@ G_DEFINE_QUARK(lodge_quota_error, quota_error)
 
 struct Quota {
     QuotaSettings settings;
-    Ledger ledger;
     UsageFile file; /* the one that the reservation was decided on */
     QuotaUsage usage;
     QuotaUsage own;    /* set aside by the same delivery */
     guint64 octets;    /* of the reservation */
+    guint64 name;      /* hash; 0: not known yet */
     bool is_uncounted; /* it is for a folder that does not count */
+    Ledger ledger;     /* the last: it is large, and clears what it needs itself */
 };
 
 /* ---- opening -------------------------------------------------------------- */
@@ -47,14 +48,15 @@ quota_is_limited(const QuotaSettings *settings)
 Quota *
 quota_open(int dir_fd, const QuotaSettings *settings)
 {
-    Quota *quota = g_new0(Quota, 1);
+    Quota *quota = g_new(Quota, 1);
 
+    memset(quota, 0, offsetof(Quota, ledger));
+    ledger_init(&quota->ledger, dir_fd);
     quota->settings = *settings;
     /* What "maildirsize" can say. */
     quota->settings.limits.octets = MIN(settings->limits.octets, G_MAXINT64);
     quota->settings.limits.messages = MIN(settings->limits.messages, G_MAXINT64);
     quota->settings.warn_count = MIN(settings->warn_count, QUOTA_MAX_WARNINGS);
-    quota->ledger = LEDGER_CLOSED(dir_fd);
     quota->file = USAGE_FILE_CLOSED(dir_fd, settings->shared_storage);
     return quota;
 }
@@ -115,7 +117,7 @@ usage_in(const UsageFile *file)
 static bool
 find_usage(Quota *quota, UsageFile *file, QuotaUsage *usage_out, GError **error)
 {
-    if (!usage_file_open(file, error))
+    if (!usage_file_open(file, &quota->ledger.known, error))
         return false;
     if (!is_believable(quota, file))
         return quota_count(&quota->ledger, &quota->settings, file, usage_out, error);
@@ -130,7 +132,7 @@ is_stale(const UsageFile *file, gint64 now_us)
     const gint64 limit_us = (gint64)15 * 60 * G_USEC_PER_SEC;
 
     return file->fd >= 0 &&
-           (file->content.lines > 1 || ABS(now_us - usage_file_time_us(file)) > limit_us);
+           (file->content.lines > 1 || ABS(now_us - file->stamp.modified_ns / 1000) > limit_us);
 }
 
 /* ---- decisions ------------------------------------------------------------ */
@@ -286,8 +288,11 @@ quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 now_us
         return true;
     if (find_room(quota, &quota->file, directory, octets, now_us, error)) {
         ledger->state.refused_us = 0;
-        if (ledger_save(ledger, error) &&
-            ledger_take(ledger, octets, quota_name_hash(directory), error)) {
+
+        const LedgerSlot reservation = {
+            .octets = octets, .folder = quota_name_hash(directory), .name = quota->name};
+
+        if (ledger_save(ledger, error) && ledger_take(ledger, &reservation, error)) {
             quota->octets = MIN(octets, G_MAXINT64); /* what "maildirsize" can say */
             ledger_leave(ledger);
             return true;
@@ -306,22 +311,27 @@ quota_reserved(const Quota *quota)
 }
 
 /* Other hosts see what was written under the mutex only. */
-bool
-quota_name(Quota *quota, const char *name, GError **error)
+static bool
+write_name(Quota *quota, GError **error)
 {
     Ledger *ledger = &quota->ledger;
     bool needs_mutex = quota->settings.shared_storage;
 
-    if (quota->is_uncounted)
-        return true;
     if (needs_mutex && !ledger_enter(ledger, quota->settings.lock_timeout_ms, error))
         return false;
 
-    bool done = ledger_set_name(ledger, quota_name_hash(name), error);
+    bool done = ledger_set_name(ledger, quota->name, error);
 
     if (needs_mutex)
         ledger_leave(ledger);
     return done;
+}
+
+bool
+quota_name(Quota *quota, const char *name, GError **error)
+{
+    quota->name = quota_name_hash(name);
+    return quota->ledger.slot < 0 || write_name(quota, error);
 }
 
 /* Whether file is the last count of ours, made since we reserved: it does not know of this
@@ -332,7 +342,7 @@ is_our_count(const Quota *quota, const UsageFile *file)
     const LedgerState *state = &quota->ledger.state;
 
     return file->fd >= 0 && ledger_is_intact(&quota->ledger) &&
-           usage_file_inode(file) == state->count_inode &&
+           file->stamp.inode == state->count_inode &&
            (guint64)file->content.counted.octets == state->count_octets &&
            (guint64)file->content.counted.messages == state->count_messages;
 }
@@ -376,20 +386,31 @@ enter_line(Quota *quota, bool *is_entered_out, GError **error)
         return false;
     if (*is_entered_out)
         return true;
-    if (!usage_file_open(file, error))
+    if (!ledger_read(&quota->ledger, error) || !usage_file_open(file, NULL, error))
         return false;
     return !is_our_count(quota, file) || append_line(quota, is_entered_out, error);
 }
 
-/* What the owner is to be told. State that cannot be kept tells nothing: else it would each time.
- */
+/* What the owner was told is kept as it was when we reserved, unless another delivery has added
+ * its line since. Else, and when it is to be changed, what stands in the file counts. */
 static void
 decide_warning(Quota *quota, gint64 now_us, QuotaChange *change)
 {
-    quota_warning_decide(&quota->ledger.state.warnings, &quota->settings, &change->after, now_us,
-                         change);
-    if (!ledger_save(&quota->ledger, NULL))
-        change->warning = 0;
+    Ledger *ledger = &quota->ledger;
+    const QuotaSettings *settings = &quota->settings;
+
+    if (!quota->file.has_others && !settings->shared_storage) {
+        quota_warning_decide(&ledger->state.warnings, settings, &change->after, now_us, change);
+        if (!ledger_is_changed(ledger))
+            return;
+    }
+    /* State that cannot be kept tells nothing: else it would each time. */
+    if (ledger_read(ledger, NULL)) {
+        quota_warning_decide(&ledger->state.warnings, settings, &change->after, now_us, change);
+        if (ledger_save(ledger, NULL))
+            return;
+    }
+    change->warning = 0;
 }
 
 /* Without clearing the slot: it is lost from then on, and the next one counts. */
@@ -422,7 +443,7 @@ quota_settle(Quota *quota, gint64 now_us, QuotaChange *change_out, GError **erro
     if (quota->is_uncounted)
         return true;
     g_assert(quota->ledger.slot >= 0);
-    if (!ledger_enter(&quota->ledger, quota->settings.lock_timeout_ms, error)) {
+    if (!ledger_enter_again(&quota->ledger, quota->settings.lock_timeout_ms, error)) {
         abandon(quota);
         return false;
     }
@@ -433,7 +454,11 @@ quota_settle(Quota *quota, gint64 now_us, QuotaChange *change_out, GError **erro
     }
     if (done)
         tell_change(quota, now_us, change_out);
-    let_go(quota);
+
+    const UsageKnown known = is_entered ? usage_file_known(&quota->file) : (UsageKnown){0};
+
+    (void)ledger_settle(&quota->ledger, &known, NULL); /* as in let_go() */
+    abandon(quota);
     return done;
 }
 

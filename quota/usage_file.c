@@ -1,7 +1,8 @@
 /* quota/usage_file.c - "maildirsize" on the disk; see usage_file.h
  *
  * One open file serves a delivery from its reservation to its line, so that what it read and what
- * it adds to is the same file, or known not to be. Where other hosts write too, the line goes to
+ * it adds to is the same file, or known not to be: open, its inode is nobody else's. Where other
+ * hosts write too, the line goes to
  * where the file ends now and not where this host believes it ends: O_APPEND over NFS does
  * that, and overwrites; the mutex keeps those hosts that run us away.
  */
@@ -24,6 +25,8 @@ usage_file_close(UsageFile *file)
 {
     lodge_close(&file->fd);
     file->size = 0;
+    file->stamp = (UsageStamp){0};
+    file->has_others = false;
     file->content = (MaildirsizeContent){.is_damaged = true};
 }
 
@@ -40,12 +43,62 @@ read_content(UsageFile *file, GError **error)
     return true;
 }
 
-guint64
-usage_file_inode(const UsageFile *file)
+static gint64
+nanoseconds(const struct timespec *time)
+{
+    return (gint64)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+static void
+set_stamp(UsageFile *file, const struct stat *status)
+{
+    file->device = status->st_dev;
+    file->stamp = (UsageStamp){.inode = status->st_ino,
+                               .size = (guint64)status->st_size,
+                               .modified_ns = nanoseconds(&status->st_mtim),
+                               .changed_ns = nanoseconds(&status->st_ctim)};
+}
+
+static bool
+take_stamp(UsageFile *file, GError **error)
 {
     struct stat status;
 
-    return file->fd < 0 || fstat(file->fd, &status) != 0 ? 0 : (guint64)status.st_ino;
+    if (fstat(file->fd, &status) != 0)
+        return lodge_set_errno(error, "stat '%s'", file_name);
+    set_stamp(file, &status);
+    return true;
+}
+
+static bool
+is_same_state(const UsageStamp *a, const UsageStamp *b)
+{
+    return a->inode == b->inode && a->size == b->size && a->modified_ns == b->modified_ns &&
+           a->changed_ns == b->changed_ns;
+}
+
+UsageKnown
+usage_file_known(const UsageFile *file)
+{
+    UsageKnown known = {.stamp = file->stamp, .content = file->content};
+
+    if (file->content.is_damaged || file->size != file->stamp.size)
+        known.stamp.inode = 0;
+    return known;
+}
+
+/* What other hosts did may not show in what this one believes of a file: it is read there. */
+static bool
+find_content(UsageFile *file, const UsageKnown *known, GError **error)
+{
+    if (!take_stamp(file, error))
+        return false;
+    if (known == NULL || file->is_shared || known->content.is_damaged ||
+        !is_same_state(&known->stamp, &file->stamp))
+        return read_content(file, error);
+    file->size = (size_t)known->stamp.size;
+    file->content = known->content;
+    return true;
 }
 
 static int
@@ -55,7 +108,7 @@ append_flag(const UsageFile *file)
 }
 
 bool
-usage_file_open(UsageFile *file, GError **error)
+usage_file_open(UsageFile *file, const UsageKnown *known, GError **error)
 {
     for (unsigned tries = 1;; tries++) {
         usage_file_close(file);
@@ -65,7 +118,7 @@ usage_file_open(UsageFile *file, GError **error)
         if (file->fd < 0)
             return errno == ENOENT || errno == ELOOP ||
                    lodge_set_errno(error, "open '%s'", file_name);
-        if (read_content(file, tries < STALE_TRIES ? NULL : error))
+        if (find_content(file, known, tries < STALE_TRIES ? NULL : error))
             return true;
         if (tries == STALE_TRIES) {
             usage_file_close(file);
@@ -83,9 +136,9 @@ usage_file_refresh(UsageFile *file, GError **error)
 
     if (!file->is_shared)
         return true;
-    if (!usage_file_open(&fresh, error))
+    if (!usage_file_open(&fresh, NULL, error))
         return false;
-    if (usage_file_inode(&fresh) != usage_file_inode(file))
+    if (fresh.stamp.inode != file->stamp.inode)
         usage_file_close(&fresh);
     usage_file_close(file);
     *file = fresh;
@@ -129,44 +182,50 @@ usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *u
     }
     file->size = strlen(text);
     file->content = maildirsize_parse(text, file->size);
-    return true;
+    return take_stamp(file, error);
 }
 
 /* Fails with errno when it cannot be told: taken for another file, it would get the line twice. */
 static bool
-look_if_current(const UsageFile *file, size_t *size_out, bool *is_current_out)
+look_if_current(UsageFile *file, bool *is_current_out)
 {
-    struct stat opened = {0};
     struct stat found;
-    bool looked = fstat(file->fd, &opened) == 0 &&
-                  fstatat(file->dir_fd, file_name, &found, AT_SYMLINK_NOFOLLOW) == 0;
 
-    *size_out = (size_t)opened.st_size;
-    *is_current_out = looked && opened.st_ino == found.st_ino && opened.st_dev == found.st_dev;
-    return looked || errno == ENOENT || errno == ESTALE;
+    if (fstatat(file->dir_fd, file_name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+        *is_current_out = false;
+        return errno == ENOENT || errno == ESTALE;
+    }
+    *is_current_out = file->stamp.inode == found.st_ino && file->device == found.st_dev;
+    if (*is_current_out)
+        set_stamp(file, &found);
+    return true;
 }
 
+/* *is_gone_out: other hosts have removed the file, and the line is nowhere. */
 static bool
-write_line(const UsageFile *file, const char *line)
+write_line(const UsageFile *file, const char *line, bool *is_gone_out)
 {
-    return file->is_shared ? lseek(file->fd, 0, SEEK_END) >= 0 && write_all(file->fd, line) &&
-                                 fsync(file->fd) == 0
-                           : write_all(file->fd, line);
+    bool written = file->is_shared ? lseek(file->fd, 0, SEEK_END) >= 0 &&
+                                         write_all(file->fd, line) && fsync(file->fd) == 0
+                                   : write_all(file->fd, line);
+
+    *is_gone_out = !written && errno == ESTALE;
+    return written || *is_gone_out;
 }
 
 /* When the file has grown by our line alone, what it says is known without reading it. */
 static bool
-follow_content(UsageFile *file, size_t size, size_t len, const MaildirsizeSum *change,
-               GError **error)
+follow_content(UsageFile *file, size_t len, const MaildirsizeSum *change, GError **error)
 {
     MaildirsizeContent *content = &file->content;
 
-    if (content->is_damaged || size != file->size + len ||
+    file->has_others = file->stamp.size != file->size + len;
+    if (content->is_damaged || file->has_others ||
         __builtin_add_overflow(content->sum.octets, change->octets, &content->sum.octets) ||
         __builtin_add_overflow(content->sum.messages, change->messages, &content->sum.messages))
         return read_content(file, error);
     content->lines++;
-    file->size = size;
+    file->size += len;
     return true;
 }
 
@@ -176,14 +235,17 @@ usage_file_append(UsageFile *file, gint64 octets, gint64 messages, bool *is_curr
 {
     const MaildirsizeSum change = {.octets = octets, .messages = messages};
     g_autofree char *line = maildirsize_format_change(octets, messages);
-    size_t size;
+    bool is_gone;
 
+    *is_current_out = false;
     /* One write: writers may interleave lines but never halves of them. */
-    if (!write_line(file, line) && errno != ESTALE)
+    if (!write_line(file, line, &is_gone))
         return lodge_set_errno(error, "append to '%s'", file_name);
-    if (!look_if_current(file, &size, is_current_out))
+    if (is_gone)
+        return true;
+    if (!look_if_current(file, is_current_out))
         return lodge_set_errno(error, "find '%s'", file_name);
-    return !*is_current_out || follow_content(file, size, strlen(line), &change, error);
+    return !*is_current_out || follow_content(file, strlen(line), &change, error);
 }
 
 bool
@@ -191,14 +253,4 @@ usage_file_remove(const UsageFile *file, GError **error)
 {
     return unlinkat(file->dir_fd, file_name, 0) == 0 || errno == ENOENT ||
            lodge_set_errno(error, "remove '%s'", file_name);
-}
-
-gint64
-usage_file_time_us(const UsageFile *file)
-{
-    struct stat status;
-
-    if (file->fd < 0 || fstat(file->fd, &status) != 0)
-        return 0;
-    return (gint64)status.st_mtim.tv_sec * G_USEC_PER_SEC + status.st_mtim.tv_nsec / 1000;
 }

@@ -11,21 +11,43 @@
 #include "quota/maildirsize.h"
 #include "quota/quota.h"
 
+/* What tells one state of the file from another: whoever adds a line makes it longer, whoever puts
+ * a new one in its place makes another inode, and all change the times. */
+typedef struct {
+    guint64 inode; /* 0: not known */
+    guint64 size;
+    gint64 modified_ns;
+    gint64 changed_ns;
+} UsageStamp;
+
+/* What the file said in that state. */
+typedef struct {
+    UsageStamp stamp;
+    MaildirsizeContent content;
+} UsageKnown;
+
 typedef struct {
     int dir_fd;     /* borrowed: the Maildir */
     bool is_shared; /* other hosts write too */
     int fd;         /* -1: there is none */
-    size_t size;    /* octets read */
+    size_t size;    /* octets that content is of */
+    guint64 device;
+    UsageStamp stamp; /* when it was opened, written or appended to */
     MaildirsizeContent content;
+    bool has_others; /* lines were added by others between usage_file_open() and ours */
 } UsageFile;
 
 #define USAGE_FILE_CLOSED(maildir_fd, shared) \
     ((UsageFile){.dir_fd = (maildir_fd), .is_shared = (shared), .fd = -1})
 
-/* Opens and reads the one that is there now. No file, and one that is none to read (a link), is no
- * failure: fd is -1 and the content damaged. Fails with G_FILE_ERROR. */
-bool usage_file_open(UsageFile *file, GError **error);
+/* Opens the one that is there now, and reads it unless known (NULL: nothing) is of that very state.
+ * No file, and one that is none to read (a link), is no failure: fd is -1 and the content damaged.
+ * Fails with G_FILE_ERROR. */
+bool usage_file_open(UsageFile *file, const UsageKnown *known, GError **error);
 void usage_file_close(UsageFile *file);
+
+/* For a later usage_file_open(). The inode is 0 when content is not that of stamp. */
+UsageKnown usage_file_known(const UsageFile *file);
 
 /* On shared storage, opens and reads the same file once more: fd is -1 afterwards when the Maildir
  * has another by now. Elsewhere there is nothing to do, usage_file_append() tells. */
@@ -42,11 +64,5 @@ bool usage_file_append(UsageFile *file, gint64 octets, gint64 messages, bool *is
 
 /* Removes the one that is there: whoever asks next counts. */
 bool usage_file_remove(const UsageFile *file, GError **error);
-
-/* When it was last written; 0: not known. */
-gint64 usage_file_time_us(const UsageFile *file);
-
-/* 0: not known. */
-guint64 usage_file_inode(const UsageFile *file);
 
 #endif

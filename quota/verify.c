@@ -14,7 +14,7 @@ read_file(const Ledger *ledger, const QuotaSettings *settings, QuotaReport *repo
     UsageFile file = USAGE_FILE_CLOSED(ledger->dir_fd, settings->shared_storage);
     const MaildirsizeContent *content = &file.content;
 
-    if (!usage_file_open(&file, error))
+    if (!usage_file_open(&file, NULL, error))
         return false;
     report->has_file = file.fd >= 0;
     report->is_damaged = report->has_file && content->is_damaged;

@@ -210,7 +210,7 @@ static void
 inode_of_a_count_of_ours_may_be_that_of_another_by_now(void **state)
 {
     Mailbox *mailbox = *state;
-    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    Ledger ledger;
     QuotaChange change;
     struct stat status;
 
@@ -220,6 +220,7 @@ inode_of_a_count_of_ours_may_be_that_of_another_by_now(void **state)
     publish(mailbox);
     mailbox_write(mailbox, "maildirsize", "1000S\n600 2\n");
     assert_int_equal(fstatat(mailbox->fd, "maildirsize", &status, 0), 0);
+    ledger_init(&ledger, mailbox->fd);
     assert_true(ledger_enter(&ledger, 1000, NULL));
     ledger.state.count_inode = status.st_ino;
     assert_true(ledger_save(&ledger, NULL));

@@ -178,6 +178,29 @@ killed_after_it_settled_is_entered_once(void **state)
 }
 
 static void
+reserve_many(Mailbox *mailbox)
+{
+    for (unsigned i = 0; i < 30; i++)
+        (void)reserve(mailbox, "", 10);
+}
+
+static void
+any_number_of_reservations_may_be_lost(void **state)
+{
+    Mailbox *mailbox = *state;
+    g_autoptr(Quota) quota = mailbox_open(mailbox);
+    QuotaReport report;
+
+    mailbox->settings.limits.octets = 1000;
+    run_and_kill(reserve_many, mailbox);
+    assert_true(quota_verify(quota, &report, NULL));
+    assert_int_equal(report.lost, 30);
+    assert_int_equal(mailbox_try(mailbox, "", 1000), -1);
+    assert_true(quota_verify(quota, &report, NULL));
+    assert_int_equal(report.lost, 0);
+}
+
+static void
 lost_reservations_are_reported(void **state)
 {
     Mailbox *mailbox = *state;
@@ -203,7 +226,7 @@ take_mutex(Mailbox *mailbox)
 {
     static Ledger ledger;
 
-    ledger = LEDGER_CLOSED(mailbox->fd);
+    ledger_init(&ledger, mailbox->fd);
     assert_true(ledger_enter(&ledger, 1000, NULL));
 }
 
@@ -221,7 +244,7 @@ static void
 mutex_held_too_long_is_busy_and_costs_settling_a_count(void **state)
 {
     Mailbox *mailbox = *state;
-    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    Ledger ledger;
     g_autoptr(Quota) quota = NULL;
     g_autoptr(GError) error = NULL;
     QuotaChange change;
@@ -230,6 +253,7 @@ mutex_held_too_long_is_busy_and_costs_settling_a_count(void **state)
     mailbox->settings.limits.octets = 1000;
     mailbox->settings.lock_timeout_ms = 0;
     quota = reserve(mailbox, "", 500);
+    ledger_init(&ledger, mailbox->fd);
     assert_true(ledger_enter(&ledger, 1000, NULL));
 
     assert_int_equal(mailbox_try(mailbox, "", 1), QUOTA_ERROR_BUSY);
@@ -414,9 +438,10 @@ static void
 reservation_freed_while_others_look_is_not_lost(void **state)
 {
     Mailbox *mailbox = *state;
-    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    Ledger ledger;
     Quota *quota = reserve(mailbox, "", 1);
 
+    ledger_init(&ledger, mailbox->fd);
     assert_true(ledger_enter(&ledger, 1000, NULL));
     quota_free(quota); /* for which nobody needs the mutex */
     assert_true(ledger_survey(&ledger, NULL));
@@ -435,7 +460,7 @@ static void
 who_waited_for_a_file_that_is_gone_takes_the_new_one(void **state)
 {
     Mailbox *mailbox = *state;
-    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    Ledger ledger;
     g_autofree char *path = g_build_filename(mailbox->path, "lodge-quota", NULL);
     struct inotify_event event;
     int events = inotify_init1(IN_CLOEXEC);
@@ -443,6 +468,7 @@ who_waited_for_a_file_that_is_gone_takes_the_new_one(void **state)
     Quota *quota;
 
     mailbox->settings.limits.octets = 1000;
+    ledger_init(&ledger, mailbox->fd);
     assert_true(ledger_enter(&ledger, 1000, NULL));
     assert_true(inotify_add_watch(events, path, IN_OPEN) >= 0);
     thread = g_thread_new("reserve", reserve_in_thread, mailbox);
@@ -461,10 +487,11 @@ names_are_found_by_those_who_count(void **state)
 {
     Mailbox *mailbox = *state;
     g_autoptr(Quota) quota = reserve(mailbox, "", 1);
-    Ledger ledger = LEDGER_CLOSED(mailbox->fd);
+    Ledger ledger;
     guint64 names[LEDGER_SLOTS];
     size_t count;
 
+    ledger_init(&ledger, mailbox->fd);
     assert_true(ledger_enter(&ledger, 1000, NULL));
     assert_true(ledger_names(&ledger, names, &count, NULL));
     assert_int_equal(count, 0);
@@ -487,6 +514,7 @@ main(void)
         mailbox_test(killed_before_it_published_holds_nothing),
         mailbox_test(killed_after_it_published_is_counted),
         mailbox_test(killed_after_it_settled_is_entered_once),
+        mailbox_test(any_number_of_reservations_may_be_lost),
         mailbox_test(lost_reservations_are_reported),
         mailbox_test(mutex_of_a_killed_process_is_free),
         mailbox_test(mutex_held_too_long_is_busy_and_costs_settling_a_count),

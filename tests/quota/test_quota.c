@@ -364,6 +364,28 @@ thresholds_are_told_once_whoever_delivers(void **state)
 }
 
 static void
+threshold_that_another_delivery_passed_meanwhile_is_told_once(void **state)
+{
+    Mailbox *mailbox = *state;
+    const unsigned warn_at[] = {80};
+    g_autoptr(Quota) quota = NULL;
+    QuotaChange change;
+
+    mailbox->settings.limits.octets = 1000;
+    mailbox->settings.warn_at = warn_at;
+    mailbox->settings.warn_count = 1;
+    mailbox_deliver(mailbox, 1);
+    quota = mailbox_open(mailbox);
+    assert_true(quota_reserve(quota, "", 1, mailbox->now_us, NULL));
+    assert_int_equal(mailbox_deliver(mailbox, 800).warning, 80);
+    g_free(mailbox_publish(mailbox, quota, 1));
+    assert_true(quota_settle(quota, mailbox->now_us, &change, NULL));
+    assert_usage(change.after, 802, 3);
+    assert_int_equal(change.warning, 0);
+    assert_int_equal(mailbox_deliver(mailbox, 1).warning, 0);
+}
+
+static void
 every_failure_to_write_ends_in_a_count(void **state)
 {
     Mailbox *mailbox = *state;
@@ -433,6 +455,7 @@ main(void)
         mailbox_test(waiting_for_others_does_not_begin_a_ramp),
         mailbox_test(settling_tells_usage_before_and_after),
         mailbox_test(thresholds_are_told_once_whoever_delivers),
+        mailbox_test(threshold_that_another_delivery_passed_meanwhile_is_told_once),
         mailbox_test(every_failure_to_write_ends_in_a_count),
         mailbox_test(count_that_cannot_be_written_is_used_all_the_same),
     };
