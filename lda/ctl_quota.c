@@ -4,7 +4,7 @@
  *        |         quota_domains_measure()                  ^
  *        +--totals of domains-------------------------------+
  *
- * The figures are those that the next delivery decides on. A mailbox without a limit has no
+ * The figures are those that the next delivery decides on. A mailbox that nothing limits has no
  * "maildirsize" that anybody keeps, so it is counted.
  */
 #include "lda/ctl_quota.h"
@@ -29,7 +29,7 @@ add_row(QuotaWalk *walk, const QuotaMailbox *mailbox, Measure *measure, GError *
     QuotaUsage usage = {0};
 
     if (mailbox->quota != NULL &&
-        !(quota_has_limit(limits) ? measure : count_now)(mailbox->quota, &usage, error))
+        !(mailbox->is_kept ? measure : count_now)(mailbox->quota, &usage, error))
         return false;
     quota_rows_add(walk->data, mailbox->user, &usage, limits);
     return true;

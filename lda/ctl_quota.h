@@ -18,6 +18,7 @@
 typedef struct {
     const char *user;
     const QuotaSettings *settings;
+    bool is_kept; /* "maildirsize" is: mailbox_quota_is_kept() */
     int dir_fd;   /* of the Maildir; -1: no mail was ever stored */
     Quota *quota; /* NULL likewise */
 } QuotaMailbox;
@@ -70,9 +71,6 @@ void quota_rows_append_json(GString *json, const char *member, const char *key, 
  * cannot be told is quota_walk_fail()'s. */
 GPtrArray *quota_domains_measure(QuotaWalk *walk);
 
-/* Without a limit nobody keeps "maildirsize". */
-bool quota_has_limit(const QuotaLimits *limits);
-
 /* Of a limit that is used, rounded down; 0 without limit. */
 unsigned quota_percent(guint64 used, guint64 limit);
 
@@ -83,31 +81,5 @@ unsigned quota_row_percent(const QuotaRow *row);
 char *quota_human_size(guint64 octets);
 
 void quota_json_number(GString *json, const char *name, guint64 number);
-
-/* ---- ctl_quota_cause.c: why does "maildirsize" not say what is there? ------- */
-
-/* A thing to tell about one mailbox. Both borrowed for ever. */
-typedef struct {
-    const char *id; /* "removed": for scripts, stable */
-    const char *text;
-} QuotaFinding;
-
-/* What verify looked at. */
-typedef struct {
-    const QuotaSettings *settings;
-    const QuotaReport *report;
-    bool has_marker;   /* "maildirfolder" in the Maildir itself */
-    bool has_dot_file; /* a plain file whose name begins with a dot, likewise */
-} QuotaEvidence;
-
-enum { QUOTA_MAX_FINDINGS = 8 };
-
-typedef struct {
-    bool has_drift; /* the file says something else than what is there, and somebody keeps it */
-    QuotaFinding findings[QUOTA_MAX_FINDINGS]; /* the probable cause of drift first */
-    size_t count;
-} QuotaVerdict;
-
-void quota_find_causes(const QuotaEvidence *evidence, QuotaVerdict *verdict_out);
 
 #endif

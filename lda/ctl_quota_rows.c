@@ -10,12 +10,6 @@
 
 enum { COLUMNS = 7 };
 
-bool
-quota_has_limit(const QuotaLimits *limits)
-{
-    return limits->octets != 0 || limits->messages != 0;
-}
-
 unsigned
 quota_percent(guint64 used, guint64 limit)
 {

@@ -1,11 +1,12 @@
 /* lda/ctl_quota_verify.c - `lodge quota verify`: does "maildirsize" say what is there?
  *
- *   quota_verify() --ctl_quota_cause.c--> drift, probable cause --(--repair)--> quota_recalculate()
+ *   quota_verify() --quota_cause.c--> drift, probable cause --(--repair)--> quota_recalculate()
  *
- * Nothing is changed without --repair. A mailbox without a limit has no "maildirsize" that
+ * Nothing is changed without --repair. A mailbox that nothing limits has no "maildirsize" that
  * anybody keeps: what it says is told, and is no drift.
  */
 #include "lda/ctl_quota.h"
+#include "lda/quota_cause.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -158,6 +159,7 @@ examine(const QuotaMailbox *mailbox, QuotaReport *report, QuotaVerdict *verdict_
     const QuotaEvidence evidence = {
         .settings = mailbox->settings,
         .report = report,
+        .is_kept = mailbox->is_kept,
         .has_marker = fstatat(mailbox->dir_fd, "maildirfolder", &status, AT_SYMLINK_NOFOLLOW) == 0,
         .has_dot_file = has_dot_file(mailbox->dir_fd),
     };

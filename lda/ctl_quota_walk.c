@@ -57,7 +57,9 @@ work_on_row(QuotaWalk *walk, const Mailbox *row, GError **error)
 
     if (rules == NULL || !lda_mailbox_paths(walk->config, row, &home, &maildir, error))
         return false;
-    QuotaMailbox mailbox = {.user = row->user, .settings = mailbox_quota_settings(rules)};
+    QuotaMailbox mailbox = {.user = row->user,
+                            .settings = mailbox_quota_settings(rules),
+                            .is_kept = mailbox_quota_is_kept(walk->config, row, rules)};
     /* Without root there is nobody else's right to take. */
     if (geteuid() != 0)
         return work_on_maildir(walk, &mailbox, maildir, error);

@@ -7,6 +7,7 @@
 
 #include "lda/maildir.h"
 #include "lda/quota_rules.h"
+#include "lda/usage_domain.h"
 
 struct MailboxQuota {
     QuotaSettings settings;
@@ -89,6 +90,13 @@ const QuotaSettings *
 mailbox_quota_settings(const MailboxQuota *quota)
 {
     return &quota->settings;
+}
+
+bool
+mailbox_quota_is_kept(const LdaConfig *config, const Mailbox *mailbox, const MailboxQuota *quota)
+{
+    return quota_is_limited(&quota->settings) || usage_domain_has_total(mailbox) ||
+           config->quota.publish;
 }
 
 /* What the mailbox may hold; 0: nobody knows, since rules may give room to some folders. */

@@ -21,6 +21,11 @@ void mailbox_quota_free(MailboxQuota *quota); /* NULL is fine */
 /* For quota_open(); belongs to quota. */
 const QuotaSettings *mailbox_quota_settings(const MailboxQuota *quota);
 
+/* Whether lodge keeps "maildirsize" of the mailbox: something of it is limited, or what it holds
+ * matters to others, since its domain has a total or usage is published. */
+bool mailbox_quota_is_kept(const LdaConfig *config, const Mailbox *mailbox,
+                           const MailboxQuota *quota);
+
 /* False with QUOTA_ERROR_TOO_BIG or _FULL when it is certain that no message of at least that many
  * octets fits into any folder, however empty the mailbox. */
 bool mailbox_quota_check_least(const MailboxQuota *quota, guint64 least, GError **error);

@@ -7,7 +7,6 @@
 #include "lda/room.h"
 
 #include "lda/mailbox_quota.h"
-#include "lda/usage_domain.h"
 
 struct Room {
     MailboxQuota *quota;
@@ -37,8 +36,7 @@ room_new(const LdaConfig *config, const Mailbox *mailbox, int dir_fd, GError **e
     room = g_new0(Room, 1);
     room->quota = quota;
     room->dir_fd = dir_fd;
-    if (quota_is_limited(mailbox_quota_settings(quota)) || usage_domain_has_total(mailbox) ||
-        config->quota.publish)
+    if (mailbox_quota_is_kept(config, mailbox, quota))
         room->reservations = g_ptr_array_new_with_free_func(free_reservation);
     return room;
 }

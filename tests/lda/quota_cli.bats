@@ -414,4 +414,12 @@ ben@example.org   98K  2G  0         1   -  -" ]
     run --separate-stderr lodge quota verify cleo@example.org --json
     [ "$status" -eq 0 ]
     [ "$(findings)" = not_kept ]
+    # What it holds matters to its domain: then the file is kept, and believed.
+    lodge domain set example.org --quota-bytes 100K
+    run --separate-stderr lodge quota verify cleo@example.org --json
+    [ "$status" -eq 1 ]
+    [ "$(findings)" = sizes ]
+    [ "$(lodge quota get example.org --json | jq '.domains[0].bytes')" = 200 ]
+    lodge quota verify cleo@example.org --repair
+    [ "$(lodge quota get example.org --json | jq '.domains[0].bytes')" = 500 ]
 }

@@ -1,4 +1,4 @@
-/* lda/ctl_quota_cause.c - why "maildirsize" says something else than what is there
+/* lda/quota_cause.c - why "maildirsize" says something else than what is there
  *
  * A guess from figures, in the order of how much each explains: a difference that is exactly what
  * lies in .Trash, or what has the flag T, tells by whose rules the count was made (Courier leaves
@@ -6,7 +6,7 @@
  * entered or nobody took out. Pure: the evidence comes from quota_verify() and a look at the
  * Maildir.
  */
-#include "lda/ctl_quota.h"
+#include "lda/quota_cause.h"
 
 static void
 tell(QuotaVerdict *out, const char *id, const char *text)
@@ -82,7 +82,7 @@ find_unentered(const QuotaEvidence *evidence, gint64 missing, QuotaVerdict *out)
              "messages are missing in the file: maildrop and Courier took the mailbox for a "
              "folder, since there is a file \"maildirfolder\" in it, and entered theirs one "
              "level up");
-    else if (evidence->report->lost > 0 && missing <= (gint64)evidence->report->lost)
+    else if (missing <= (gint64)evidence->report->lost)
         tell(out, "killed",
              "deliveries were killed after they had stored the message and before they could "
              "enter it");
@@ -144,10 +144,9 @@ find_notes(const QuotaEvidence *evidence, QuotaVerdict *out)
 void
 quota_find_causes(const QuotaEvidence *evidence, QuotaVerdict *verdict_out)
 {
-    bool is_kept = quota_has_limit(&evidence->settings->limits);
     bool is_wrong = differs(evidence->report);
 
-    *verdict_out = (QuotaVerdict){.has_drift = is_kept && is_wrong};
+    *verdict_out = (QuotaVerdict){.has_drift = evidence->is_kept && is_wrong};
     if (verdict_out->has_drift)
         find_drift(evidence, verdict_out);
     else if (is_wrong)
