@@ -9,18 +9,9 @@
  */
 #include "lda/carry_out_parts.h"
 
-#include "lda/commit.h"
 #include "lda/header.h"
 
 /* ---- one copy ------------------------------------------------------------- */
-
-/* What a copy is, besides its folder. */
-typedef struct {
-    Message *message;
-    const char *headers;
-    char *const *flags; /* of Sieve: "\\Seen", keywords; NULL: none */
-    MaildirStageFlags stage_flags;
-} Copy;
 
 /* The letters of the Maildir specification, in its order. */
 static const struct {
@@ -123,9 +114,9 @@ is_no_room(const GError *error)
     return error->domain == QUOTA_ERROR;
 }
 
-static MaildirCopy *
-stage(const CarryOut *delivery, Maildir *maildir, const char *folder, const Copy *copy,
-      GError **error)
+MaildirCopy *
+carry_out_stage(const CarryOut *delivery, Maildir *maildir, const char *folder,
+                const CarryOutCopy *copy, GError **error)
 {
     const LdaConfig *config = delivery->config;
     char flags[G_N_ELEMENTS(letters) + 1] = "";
@@ -170,7 +161,8 @@ detail_as_written(const LdaRecipient *recipient, char **copy_out)
 
 /* Stages in the default folder of this delivery. */
 static MaildirCopy *
-keep(const CarryOut *delivery, Maildir *maildir, Copy *copy, char **note_out, GError **error)
+keep(const CarryOut *delivery, Maildir *maildir, CarryOutCopy *copy, char **note_out,
+     GError **error)
 {
     const LdaRecipient *recipient = delivery->recipient;
     const char *folder = recipient->folder;
@@ -183,16 +175,16 @@ keep(const CarryOut *delivery, Maildir *maildir, Copy *copy, char **note_out, GE
         delivery->config->mail.detail_folder != DETAIL_FOLDER_NO)
         folder = detail_as_written(recipient, &written);
     if (folder == NULL || *folder == '\0')
-        return stage(delivery, maildir, NULL, copy, error);
+        return carry_out_stage(delivery, maildir, NULL, copy, error);
 
-    MaildirCopy *staged = stage(delivery, maildir, folder, copy, &reason);
+    MaildirCopy *staged = carry_out_stage(delivery, maildir, folder, copy, &reason);
     if (staged != NULL)
         return staged;
     if (is_no_room(reason)) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;
     }
-    staged = stage(delivery, maildir, NULL, copy, error);
+    staged = carry_out_stage(delivery, maildir, NULL, copy, error);
     if (staged != NULL)
         *note_out = g_strdup_printf("not in '%s': %s", folder, reason->message);
     return staged;
@@ -201,7 +193,7 @@ keep(const CarryOut *delivery, Maildir *maildir, Copy *copy, char **note_out, GE
 MaildirCopy *
 carry_out_keep(const CarryOut *delivery, Maildir *maildir, char **note_out, GError **error)
 {
-    Copy copy = {.message = delivery->message, .headers = delivery->headers};
+    CarryOutCopy copy = {.message = delivery->message, .headers = delivery->headers};
 
     return keep(delivery, maildir, &copy, note_out, error);
 }
@@ -256,9 +248,9 @@ effects_message(Effects *effects, const SieveEdition *edition, GError **error)
 }
 
 static bool
-prepare_copy(Effects *effects, const SieveAction *action, Copy *copy, GError **error)
+prepare_copy(Effects *effects, const SieveAction *action, CarryOutCopy *copy, GError **error)
 {
-    *copy = (Copy){
+    *copy = (CarryOutCopy){
         .message = effects_message(effects, action->edition, error),
         .headers = effects->headers,
         .flags = action->flags,
@@ -271,7 +263,7 @@ effects_keep(Effects *effects, const SieveAction *action, GError **error)
 {
     g_autofree char *note = NULL;
     MaildirCopy *staged;
-    Copy copy;
+    CarryOutCopy copy;
 
     if (effects->in_inbox)
         return true;
@@ -287,10 +279,10 @@ effects_keep(Effects *effects, const SieveAction *action, GError **error)
     return true;
 }
 
-/* Where a mailbox with an id or attribute lies, and how it is to be made. */
-static char *
-find_folder(Effects *effects, const char *name, const char *special_use, const char *mailboxid,
-            bool create, MaildirStageFlags *flags_out, GError **error)
+char *
+effects_find_folder(Effects *effects, const char *name, const char *special_use,
+                    const char *mailboxid, bool create, MaildirStageFlags *flags_out,
+                    GError **error)
 {
     const LdaConfig *config = effects->delivery.config;
     char *found = NULL;
@@ -328,7 +320,7 @@ effects_file(Effects *effects, const SieveAction *action, GError **error)
     g_autoptr(GError) reason = NULL;
     g_autofree char *folder = NULL;
     MaildirCopy *staged = NULL;
-    Copy copy;
+    CarryOutCopy copy;
 
     if (effects->copies->len + 1 >= EFFECTS_MAX_COPIES) {
         effects_note(effects, "not in '%s': %d copies are enough", action->mailbox,
@@ -337,12 +329,12 @@ effects_file(Effects *effects, const SieveAction *action, GError **error)
     }
     if (!prepare_copy(effects, action, &copy, error))
         return false;
-    folder = find_folder(effects, action->mailbox, action->special_use, action->mailboxid,
-                         action->create, &copy.stage_flags, &reason);
+    folder = effects_find_folder(effects, action->mailbox, action->special_use, action->mailboxid,
+                                 action->create, &copy.stage_flags, &reason);
     if (folder != NULL && has_copy_in(effects, folder))
         return true;
     if (folder != NULL)
-        staged = stage(&effects->delivery, effects->maildir, folder, &copy, &reason);
+        staged = carry_out_stage(&effects->delivery, effects->maildir, folder, &copy, &reason);
     if (staged == NULL) {
         g_assert(reason != NULL);
         if (is_no_room(reason)) {
@@ -448,80 +440,4 @@ effects_withdraw(Effects *effects)
 {
     for (guint i = 0; i < effects->copies->len; i++)
         maildir_withdraw(effects->copies->pdata[i]);
-}
-
-/* ---- other mail ----------------------------------------------------------- */
-
-static bool
-commit_one(int fd, const char *path, GError **error)
-{
-    CommitItem item = {.fd = fd};
-
-    commit_sync(&item, 1);
-    errno = item.error;
-    return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
-}
-
-static bool
-publish_one(const LdaConfig *config, MaildirCopy *copy, GError **error)
-{
-    if (config->mail.durability == DURABILITY_NONE)
-        return maildir_publish(copy, error);
-    return commit_one(maildir_copy_fd(copy), maildir_copy_path(copy), error) &&
-           maildir_publish(copy, error) &&
-           commit_one(maildir_copy_directory_fd(copy), maildir_copy_path(copy), error);
-}
-
-/* Counts like any other message. What the owner must know is stored even where there is no room. */
-static bool
-store_one(Effects *effects, const char *folder, const Copy *copy, bool is_notice, GError **error)
-{
-    CarryOut delivery = effects->delivery;
-    g_autoptr(Room) room =
-        room_new(delivery.config, delivery.recipient->mailbox, maildir_fd(effects->maildir), error);
-    g_autoptr(GError) reason = NULL;
-    g_autoptr(MaildirCopy) staged = NULL;
-
-    if (room == NULL)
-        return false;
-    delivery.room = room;
-    staged = stage(&delivery, effects->maildir, folder, copy, &reason);
-    if (staged == NULL && is_notice && is_no_room(reason)) {
-        g_clear_error(&reason);
-        delivery.room = NULL;
-        staged = stage(&delivery, effects->maildir, folder, copy, &reason);
-    }
-    if (staged == NULL) {
-        g_propagate_error(error, g_steal_pointer(&reason));
-        return false;
-    }
-    if (!publish_one(delivery.config, staged, error))
-        return false;
-    if (!room_settle(room, delivery.now_us, &reason))
-        effects_note(effects, "%s", reason->message);
-    return true;
-}
-
-bool
-effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error)
-{
-    const LdaConfig *config = effects->delivery.config;
-    const MessageOptions options = {.spool_memory = (size_t)config->mail.spool_memory,
-                                    .spool_dir = config->mail.spool_dir};
-    g_autoptr(Message) message = message_new(&options);
-    g_autofree char *folder = NULL;
-    Copy copy = {.message = message, .headers = "", .flags = fcc != NULL ? fcc->flags : NULL};
-    size_t len = 0;
-    const void *data = g_bytes_get_data(bytes, &len);
-
-    message_append(message, data, len);
-    if (!message_finish(message, error))
-        return false;
-    if (fcc != NULL) {
-        folder = find_folder(effects, fcc->mailbox, fcc->special_use, fcc->mailboxid, fcc->create,
-                             &copy.stage_flags, error);
-        if (folder == NULL)
-            return false;
-    }
-    return store_one(effects, folder, &copy, fcc == NULL, error);
 }

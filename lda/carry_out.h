@@ -17,6 +17,7 @@
 #include "lda/config.h"
 #include "lda/envelope.h"
 #include "lda/filter.h"
+#include "lda/lda.h"
 #include "lda/maildir.h"
 #include "lda/message.h"
 #include "lda/outcome.h"
@@ -24,6 +25,7 @@
 
 /* Borrowed until all is done, but headers only for the call. */
 typedef struct {
+    Lda *lda; /* for its chores */
     const LdaConfig *config;
     const LdaRecipient *recipient;
     Message *message;

@@ -22,6 +22,26 @@ struct Effects {
     GString *notes;
 };
 
+/* ---- carry_out.c ---------------------------------------------------------- */
+
+/* What a copy is, besides its folder. Borrowed. */
+typedef struct {
+    Message *message;
+    const char *headers;
+    char *const *flags; /* of Sieve: "\\Seen", keywords; NULL: none */
+    MaildirStageFlags stage_flags;
+} CarryOutCopy;
+
+/* Reserves room for the copy, where delivery has a Room, and stages it. Fails as maildir_stage()
+ * and room_reserve(). */
+MaildirCopy *carry_out_stage(const CarryOut *delivery, Maildir *maildir, const char *folder,
+                             const CarryOutCopy *copy, GError **error);
+
+/* Where a mailbox with an id or attribute lies, and how it is to be made. Free with g_free(). */
+char *effects_find_folder(Effects *effects, const char *name, const char *special_use,
+                          const char *mailboxid, bool create, MaildirStageFlags *flags_out,
+                          GError **error);
+
 /* The message as it was at that edition, NULL the original; belongs to effects. */
 Message *effects_message(Effects *effects, const SieveEdition *edition, GError **error);
 
@@ -31,10 +51,13 @@ bool effects_keep(Effects *effects, const SieveAction *action, GError **error);
 /* Stages into the mailbox that name, attribute or id lead to, else into the default folder. */
 bool effects_file(Effects *effects, const SieveAction *action, GError **error);
 
-/* Stores bytes, which are no copy of the message, and makes them durable at once. */
-bool effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error);
-
 G_GNUC_PRINTF(2, 3)
 void effects_note(Effects *effects, const char *format, ...);
+
+/* ---- carry_out_store.c ---------------------------------------------------- */
+
+/* Stores bytes, which are no copy of the message, and makes them durable at once: a copy that fcc
+ * asks for, or a notice to the owner, NULL. Called with our own rights. */
+bool effects_store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error);
 
 #endif

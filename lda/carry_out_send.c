@@ -99,19 +99,6 @@ keep_instead(Effects *effects, const SieveAction *action, GError **error)
     return done;
 }
 
-static bool
-store(Effects *effects, GBytes *bytes, const SieveFcc *fcc, GError **error)
-{
-    Identity identity = {0};
-    bool done;
-
-    if (!take_identity(effects, &identity, error))
-        return false;
-    done = effects_store(effects, bytes, fcc, error);
-    identity_give_back(&identity);
-    return done;
-}
-
 /* ---- what must succeed ---------------------------------------------------- */
 
 static bool
@@ -341,7 +328,8 @@ try_mail(Effects *effects, guint index)
                  error != NULL        ? error->message
                  : suppressed != NULL ? suppressed
                                       : "nothing to send");
-    if (sent && action->fcc.mailbox != NULL && !store(effects, mail->bytes, &action->fcc, &error))
+    if (sent && action->fcc.mailbox != NULL &&
+        !effects_store(effects, mail->bytes, &action->fcc, &error))
         effects_note(effects, "no copy in '%s': %s", action->fcc.mailbox, error->message);
     return sent;
 }
@@ -391,7 +379,7 @@ notify_owner(Effects *effects)
                            filter_failure(effects->filter));
     /* First the memory: no notice at all is better than one for each message. */
     if (!state_remember(effects, STATE_NOTICE, key, (guint64)NOTICE_DAYS * DAY, &error) ||
-        !store(effects, mail->bytes, NULL, &error))
+        !effects_store(effects, mail->bytes, NULL, &error))
         effects_note(effects, "no notice: %s", error->message);
 }
 

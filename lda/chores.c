@@ -38,20 +38,32 @@ domain_of(Lda *lda, gint64 now_us)
         .config = lda->config, .map = lda->map, .usage = usage_of(lda), .now_us = now_us};
 }
 
+static bool
+is_same(const QuotaUsage *a, const QuotaUsage *b)
+{
+    return a->octets == b->octets && a->messages == b->messages;
+}
+
 bool
-chores_admit(Lda *lda, const Mailbox *mailbox, const Room *room, gint64 now_us, gint64 *hold_out,
+chores_admit(Lda *lda, const Mailbox *mailbox, const Room *room, gint64 now_us, DomainHold *hold,
              GError **error)
 {
     const QuotaUsage wanted = room_reserved(room);
 
-    if (!usage_domain_has_total(mailbox) || wanted.messages == 0)
+    if (!usage_domain_has_total(mailbox) || is_same(&wanted, &hold->wanted))
         return true;
     if (!lda_open_map(lda, error))
         return false;
 
     const UsageDomain domain = domain_of(lda, now_us);
 
-    return usage_domain_admit(&domain, mailbox, &wanted, hold_out, error);
+    /* Both in one transaction: nobody comes in between. */
+    usage_release(domain.usage, hold->id);
+    *hold = (DomainHold){0};
+    if (wanted.messages > 0 && !usage_domain_admit(&domain, mailbox, &wanted, &hold->id, error))
+        return false;
+    hold->wanted = wanted;
+    return true;
 }
 
 bool

@@ -42,7 +42,7 @@ typedef struct Row {
     EffectsReport *report; /* of effects that are over */
     Room *room;            /* of the copies */
     char *quota;           /* what room said in the end */
-    gint64 hold;           /* set aside in the domain; 0: nothing */
+    DomainHold hold;       /* the same, in the domain */
     LdaOutcome *outcome;   /* set when it is decided */
     char *note;
 } Row;
@@ -165,6 +165,7 @@ stage_copies(Transaction *transaction, Row *row, GError **error)
     headers =
         trace_headers(&transaction->trace, transaction->envelope, recipient, transaction->message);
     const CarryOut delivery = {
+        .lda = lda,
         .config = lda->config,
         .recipient = recipient,
         .message = transaction->message,
@@ -216,6 +217,13 @@ drop(const LdaConfig *config, Row *row, bool published)
     identity_give_back(&identity);
 }
 
+static bool
+admit(const Transaction *transaction, Row *row, GError **error)
+{
+    return chores_admit(transaction->lda, row->recipient->mailbox, row->room,
+                        transaction->trace.now_us, &row->hold, error);
+}
+
 static void
 stage(Transaction *transaction, Row *row)
 {
@@ -228,10 +236,10 @@ stage(Transaction *transaction, Row *row)
         stage_copies(transaction, row, &error);
 
     identity_give_back(&identity);
-    staged = staged && chores_admit(transaction->lda, mailbox, row->room, transaction->trace.now_us,
-                                    &row->hold, &error);
+    staged = staged && admit(transaction, row, &error);
+    /* What a redirect is kept as that nobody takes needs room too. */
     if (staged && row->effects != NULL)
-        staged = effects_send(row->effects, &error);
+        staged = effects_send(row->effects, &error) && admit(transaction, row, &error);
     if (!staged) {
         decide(row, error);
         drop(transaction->lda->config, row, false);
@@ -343,7 +351,7 @@ settle_room(const Transaction *transaction, Row *row)
     identity_give_back(&identity);
     chores_settled(transaction->lda, &(Settled){.mailbox = row->recipient->mailbox,
                                                 .room = row->room,
-                                                .hold = row->hold,
+                                                .hold = row->hold.id,
                                                 .is_entered = settled,
                                                 .transaction_id = transaction->trace.transaction_id,
                                                 .now_us = transaction->trace.now_us});
@@ -365,7 +373,7 @@ settle(const Transaction *transaction, Row *row)
     if (copy_count(row) > 0)
         settle_room(transaction, row);
     else
-        chores_dropped(transaction->lda, row->hold);
+        chores_dropped(transaction->lda, row->hold.id);
     if (row->effects != NULL) {
         row->outcome = effects_outcome(row->effects);
         effects_finish(row->effects);

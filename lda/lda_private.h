@@ -33,10 +33,17 @@ void lda_forget_map(Lda *lda, const GError *error);
 
 /* ---- chores.c: what others want to know of a delivery --------------------- */
 
-/* Whether the domain of the mailbox has room for what the copies need. *hold_out stays 0 when it
- * has no total. Fails as usage_domain_admit(), and is called with the same rights. */
+/* What a delivery has set aside in its domain. */
+typedef struct {
+    gint64 id; /* 0: nothing */
+    QuotaUsage wanted;
+} DomainHold;
+
+/* Whether the domain of the mailbox has room for all that the copies need by now; hold is what was
+ * set aside for them before, and is set anew. It stays 0 when the domain has no total. Fails as
+ * usage_domain_admit(), and is called with the same rights. */
 bool chores_admit(Lda *lda, const Mailbox *mailbox, const Room *room, gint64 now_us,
-                  gint64 *hold_out, GError **error);
+                  DomainHold *hold, GError **error);
 
 /* The same for one copy that may come, in a folder that counts: sets nothing aside. */
 bool chores_check(Lda *lda, const Mailbox *mailbox, guint64 octets, gint64 now_us, GError **error);

@@ -233,7 +233,9 @@ quota_warning_compose(const QuotaWarning *warning, const LdaConfig *config, cons
     g_autofree char *subject = expand("Your mailbox is %{percent}% full", variables);
     g_autofree char *from = postmaster(config, hostname);
     const char *body = take_fields(text, &subject, &from);
-    g_autofree char *id = g_strdup_printf("<lodge.quota.%s@%s>", warning->transaction_id, hostname);
+    /* One delivery may pass two thresholds, with the message and with the copy of a reply. */
+    g_autofree char *id = g_strdup_printf("<lodge.quota.%s.%u@%s>", warning->transaction_id,
+                                          warning->percent, hostname);
     g_autofree char *date = compose_date(warning->now_us);
     GString *out = g_string_new(NULL);
 

@@ -76,7 +76,7 @@ message_is_one_that_nobody_answers(void **state)
     g_autofree char *text = compose(NULL);
 
     (void)state;
-    assert_has(text, "Message-ID: <lodge.quota.k3Xd9@mx.example.org>\n");
+    assert_has(text, "Message-ID: <lodge.quota.k3Xd9.80@mx.example.org>\n");
     assert_has(text, "\nAuto-Submitted: auto-generated\n");
     assert_has(text, "\nDate: ");
     assert_has(text, "\nMIME-Version: 1.0\n");
