@@ -11,6 +11,7 @@
 
 #include "lda/lda.h"
 #include "lda/mailbox_quota.h"
+#include "lda/usage_domain.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -262,9 +263,9 @@ describe_rules(Resolution *r, const Mailbox *mailbox, const QuotaSettings *setti
     g_autofree char *grace = ctl_format_size(settings->grace);
     g_autofree char *rules = g_strjoinv("; ", r->config->quota.folders);
 
-    if (quota_is_limited(settings)) {
+    if (quota_is_limited(settings) || usage_domain_has_total(mailbox)) {
         say(r, "  when full", "%s (%s)", words[settings->over], over_origin);
-        if (settings->grace > 0)
+        if (settings->grace > 0 && settings->limits.octets > 0)
             say(r, "  grace", "%s octets ([quota])", grace);
         if (settings->folder_count > 0)
             say(r, "  folders", "%s ([quota])", rules);
@@ -395,19 +396,11 @@ open_maps(CtlContext *ctl, Resolution *r, GError **error)
     r->config = ctl_config(ctl, error);
     if (r->config == NULL)
         return false;
-    const MailmapOptions options = {
-        .path = r->config->map.path,
-        .preset = r->config->map.preset,
-        .mailbox_query = r->config->map.mailbox_query,
-        .recipient_delimiter = r->config->map.recipient_delimiter,
-        .fold_local_part = r->config->map.fold_local_part,
-        .busy_timeout_ms = (unsigned)r->config->map.busy_timeout * 1000,
-    };
-    r->map = mailmap_open(&options, error);
+    r->map = ctl_open_mailmap(ctl, error);
     if (r->map == NULL)
         return false;
     if (ctl_is_own_schema(r->config))
-        r->edit = ctl_open_map(ctl, error);
+        r->edit = ctl_read_map(ctl, error);
     return r->edit != NULL || !ctl_is_own_schema(r->config);
 }
 

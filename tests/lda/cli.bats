@@ -443,6 +443,18 @@ mailbox     ana+lists@example.org
         '[1073741824,"domain","[quota]",31457280,10737418240,"ramp","Trash=ignore; Junk=+10%"]' ]
 }
 
+@test "resolve changes nothing in the map" {
+    init
+    lodge user add ana@example.org
+    lodge domain set example.org --quota-bytes 1G
+    sqlite3 etc/map.db "PRAGMA journal_mode = WAL" # commands that write turn it off
+    cp etc/map.db before.db
+    [[ $(lodge map resolve ana@example.org) == *"
+  quota     1G octets in all of example.org (domain)
+  when full reject ([quota])" ]]
+    cmp etc/map.db before.db
+}
+
 @test "resolve follows forwardings to mailboxes and to other hosts" {
     init
     lodge user add ana@example.org
