@@ -410,6 +410,15 @@ look_at_variable(void *data, const char *name, SieveText value)
     g_string_append_printf(data, "%s=%.*s\n", name, (int)value.len, value.bytes);
 }
 
+static bool
+has_keep(const GPtrArray *actions)
+{
+    for (guint i = 0; i < actions->len; i++)
+        if (((const SieveAction *)actions->pdata[i])->kind == SIEVE_ACTION_KEEP)
+            return true;
+    return false;
+}
+
 /* Everything that can be told of one run. */
 static GString *
 run_once(SieveScript *script, const GString *message, const SieveSettings *settings)
@@ -427,18 +436,22 @@ run_once(SieveScript *script, const GString *message, const SieveSettings *setti
     g_autoptr(SieveRun) run = sieve_run_new(&input, &host, settings);
     g_autoptr(GError) error = NULL;
 
-    for (int i = 0; i < 2 && sieve_run_keep_in_force(run); i++) {
-        if (!sieve_run_script(run, script, &error)) {
-            g_assert(error->domain == SIEVE_ERROR && error->code != SIEVE_ERROR_TEMPORARY);
-            g_string_append(out, error->message);
-        }
-    }
+    int succeeded = 0;
+
+    while (succeeded < 2 && sieve_run_keep_in_force(run) && sieve_run_script(run, script, &error))
+        succeeded++;
 
     const GPtrArray *actions = sieve_run_finish(run);
 
     g_assert(actions->len > 0);
-    g_assert(error == NULL ||
-             (actions->len == 1 && ((const SieveAction *)actions->pdata[0])->implicit));
+    if (error != NULL) {
+        g_assert(error->domain == SIEVE_ERROR && error->code != SIEVE_ERROR_TEMPORARY);
+        g_string_append(out, error->message);
+        /* The actions of a script that failed are void; those of one before it are not. */
+        g_assert(has_keep(actions));
+        g_assert(succeeded > 0 ||
+                 (actions->len == 1 && ((const SieveAction *)actions->pdata[0])->implicit));
+    }
     append_actions(out, actions);
     sieve_run_variables(run, look_at_variable, out);
     return out;
