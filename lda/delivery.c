@@ -13,7 +13,8 @@
  *   outcome, log line            only now is anybody told "stored"
  *
  * Every recipient has a row of its own, with its own outcome: one that failed is
- * left out of the steps that follow, the others go on. A process that dies at any
+ * left out of the steps that follow, the others go on. One that finds no room beside
+ * others before it waits until they have ended. A process that dies at any
  * line leaves files in tmp/, or copies nobody was told of, and the MTA sends again.
  */
 #include "lda/lda_private.h"
@@ -224,29 +225,23 @@ admit(const Transaction *transaction, Row *row, GError **error)
                         transaction->trace.now_us, &row->hold, error);
 }
 
-static void
-stage(Transaction *transaction, Row *row)
+/* Stages and sends; what it leaves behind when it fails is for the caller to drop. */
+static bool
+stage(Transaction *transaction, Row *row, GError **error)
 {
-    const Mailbox *mailbox = row->recipient->mailbox;
+    const LdaConfig *config = transaction->lda->config;
     Identity identity = {0};
-    g_autoptr(GError) error = NULL;
-    bool staged =
-        check_loop(transaction->lda->config, row->recipient, transaction->message, &error) &&
-        identity_take(&identity, transaction->lda->config, mailbox, &error) &&
-        stage_copies(transaction, row, &error);
+    bool staged = check_loop(config, row->recipient, transaction->message, error) &&
+                  identity_take(&identity, config, row->recipient->mailbox, error) &&
+                  stage_copies(transaction, row, error);
 
     identity_give_back(&identity);
-    staged = staged && admit(transaction, row, &error);
+    staged = staged && admit(transaction, row, error);
     /* What a redirect is kept as that nobody takes needs room too. */
     if (staged && row->effects != NULL)
-        staged = effects_send(row->effects, &error) && admit(transaction, row, &error);
-    if (!staged) {
-        decide(row, error);
-        drop(transaction->lda->config, row, false);
-    }
+        staged = effects_send(row->effects, error) && admit(transaction, row, error);
+    return staged;
 }
-
-/* ---- publish -------------------------------------------------------------- */
 
 /* Copies of a row that is under way. */
 static size_t
@@ -256,6 +251,79 @@ copy_count(const Row *row)
         return effects_copies(row->effects)->len;
     return row->copy != NULL ? 1 : 0;
 }
+
+/* Whether both are in one mailbox, whatever their names. */
+static bool
+is_same_mailbox(const LdaConfig *config, const Mailbox *a, const Mailbox *b)
+{
+    g_autofree char *home_a = NULL, *home_b = NULL;
+    g_autofree char *path_a = NULL, *path_b = NULL;
+
+    return lda_mailbox_paths(config, a, &home_a, &path_a, NULL) &&
+           lda_mailbox_paths(config, b, &home_b, &path_b, NULL) && strcmp(path_a, path_b) == 0;
+}
+
+static bool
+is_same_domain(const Mailbox *a, const Mailbox *b)
+{
+    g_autofree char *domain_a = usage_domain(a->user);
+    g_autofree char *domain_b = usage_domain(b->user);
+
+    return strcmp(domain_a, domain_b) == 0;
+}
+
+/* Whether there is no room for a row because of one before it that is under way: for the same
+ * mailbox by another name, or in the same domain. Whether that one keeps its room is known when it
+ * has ended; then the question has an answer. */
+static bool
+is_for_others(const LdaConfig *config, const Row *rows, size_t index, const GError *error)
+{
+    const Mailbox *mailbox = rows[index].recipient->mailbox;
+
+    if (!g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW))
+        return false;
+    for (size_t i = 0; i < index; i++) {
+        const Mailbox *other = rows[i].recipient->mailbox;
+
+        if ((copy_count(&rows[i]) > 0 && is_same_mailbox(config, mailbox, other)) ||
+            (rows[i].hold.id != 0 && is_same_domain(mailbox, other)))
+            return true;
+    }
+    return false;
+}
+
+/* As if it had not been begun. */
+static void
+put_back(Transaction *transaction, Row *row)
+{
+    drop(transaction->lda->config, row, false);
+    chores_dropped(transaction->lda, row->hold.id);
+    row->hold = (DomainHold){0};
+    g_clear_pointer(&row->quota, g_free);
+    g_clear_pointer(&row->note, g_free);
+    g_clear_pointer(&row->report, effects_report_free);
+}
+
+/* False: it has to wait for rows before it, and was not begun. */
+static bool
+begin_row(Transaction *transaction, Row *rows, size_t index)
+{
+    const LdaConfig *config = transaction->lda->config;
+    Row *row = &rows[index];
+    g_autoptr(GError) error = NULL;
+
+    if (stage(transaction, row, &error))
+        return true;
+    if (is_for_others(config, rows, index, error)) {
+        put_back(transaction, row);
+        return false;
+    }
+    decide(row, error);
+    drop(config, row, false);
+    return true;
+}
+
+/* ---- publish -------------------------------------------------------------- */
 
 static MaildirCopy *
 copy_of(const Row *row, size_t index)
@@ -384,7 +452,8 @@ settle(const Transaction *transaction, Row *row)
     close_row(row);
 }
 
-/* Stages rows until enough copies are under way; returns how many rows. */
+/* Stages rows until enough copies are under way, or one has to wait for them; returns how many
+ * rows, at least one. */
 static size_t
 stage_some(Transaction *transaction, Row *rows, size_t count)
 {
@@ -392,8 +461,8 @@ stage_some(Transaction *transaction, Row *rows, size_t count)
     size_t i = 0;
 
     for (; i < count && copies < GROUP_MAX; i++) {
-        if (rows[i].first == &rows[i])
-            stage(transaction, &rows[i]);
+        if (rows[i].first == &rows[i] && !begin_row(transaction, rows, i))
+            break;
         copies += copy_count(&rows[i]);
         copies += rows[i].effects != NULL ? EFFECTS_WEIGHT : 0;
         copies += rows[i].room != NULL && room_is_limited(rows[i].room)

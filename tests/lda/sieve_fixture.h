@@ -184,20 +184,31 @@ message_of(const Fixture *fixture, const char *text)
     return message;
 }
 
-/* Delivers text from sender to address; the outcome belongs to the fixture. */
-static inline const LdaOutcome *
-deliver_text(Fixture *fixture, const char *sender, const char *address, const char *text)
+/* Delivers text from sender to all addresses; the outcomes belong to the fixture. */
+static inline void
+deliver_to(Fixture *fixture, const char *sender, const char *const *addresses, const char *text)
 {
     g_autoptr(LdaEnvelope) envelope = lda_envelope_new(sender);
     g_autoptr(Message) message = message_of(fixture, text);
     g_autofree char *id = lda_transaction_id(fixture->lda);
-    LdaOutcome *refusal = NULL;
-    LdaRecipient *recipient = lda_resolve(fixture->lda, address, &refusal);
 
-    assert_non_null(recipient);
-    g_ptr_array_add(envelope->recipients, recipient);
+    for (; *addresses != NULL; addresses++) {
+        LdaOutcome *refusal = NULL;
+        LdaRecipient *recipient = lda_resolve(fixture->lda, *addresses, &refusal);
+
+        assert_non_null(recipient);
+        g_ptr_array_add(envelope->recipients, recipient);
+    }
     g_clear_pointer(&fixture->outcomes, g_ptr_array_unref);
     fixture->outcomes = lda_deliver(fixture->lda, id, envelope, message, NULL);
+}
+
+static inline const LdaOutcome *
+deliver_text(Fixture *fixture, const char *sender, const char *address, const char *text)
+{
+    const char *const addresses[] = {address, NULL};
+
+    deliver_to(fixture, sender, addresses, text);
     return fixture->outcomes->pdata[0];
 }
 

@@ -152,6 +152,56 @@ copy_that_is_kept_as_well_counts_once(void **state)
     assert_outcome(deliver(fixture), "5.2.2", "2 of 2 messages");
 }
 
+/* ---- several recipients --------------------------------------------------- */
+
+static const char *const both[] = {"ana@example.org", "eve@example.org", NULL};
+
+static void
+assert_outcome_of(const Fixture *fixture, guint index, const char *status, const char *text)
+{
+    assert_outcome(fixture->outcomes->pdata[index], status, text);
+}
+
+static void
+second_recipient_in_a_domain_with_room_for_one_is_refused_at_once(void **state)
+{
+    Fixture *fixture = *state;
+
+    add_row(fixture, MAPEDIT_USERS, "eve@example.org", NULL, NULL);
+    limit_domain(fixture, "1", "");
+    deliver_to(fixture, "bob@example.com", both, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in INBOX");
+    assert_outcome_of(fixture, 1, "5.2.2", "1 of 1 messages");
+    assert_outcome(deliver(fixture), "5.2.2", "1 of 1 messages");
+}
+
+static void
+second_recipient_is_put_off_where_full_domains_are(void **state)
+{
+    Fixture *fixture = *state;
+
+    add_row(fixture, MAPEDIT_USERS, "eve@example.org", NULL, NULL);
+    limit_domain(fixture, "1", "over = defer\n");
+    deliver_to(fixture, "bob@example.com", both, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in INBOX");
+    assert_outcome_of(fixture, 1, "4.2.2", "1 of 1 messages");
+}
+
+static void
+room_that_the_first_recipient_gives_back_is_for_the_second(void **state)
+{
+    Fixture *fixture = *state;
+
+    add_row(fixture, MAPEDIT_USERS, "eve@example.org", NULL, NULL);
+    deliver_to(fixture, "bob@example.com", both, MESSAGE); /* the mailboxes are there */
+    limit_domain(fixture, "3", "");
+    failing_syncs = 1;
+    deliver_to(fixture, "bob@example.com", both, MESSAGE);
+    assert_outcome_of(fixture, 0, "4.3.0", "cannot make");
+    assert_outcome_of(fixture, 1, "2.0.0", "stored in INBOX");
+    assert_outcome(deliver(fixture), "5.2.2", "3 of 3 messages");
+}
+
 int
 main(void)
 {
@@ -163,6 +213,9 @@ main(void)
         TEST(notice_counts_where_there_is_room),
         TEST(message_that_nobody_takes_counts_when_it_is_kept),
         TEST(copy_that_is_kept_as_well_counts_once),
+        TEST(second_recipient_in_a_domain_with_room_for_one_is_refused_at_once),
+        TEST(second_recipient_is_put_off_where_full_domains_are),
+        TEST(room_that_the_first_recipient_gives_back_is_for_the_second),
     };
 
     become_nobody();

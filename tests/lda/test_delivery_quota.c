@@ -16,6 +16,7 @@ g_get_real_time(void)
 }
 
 static const char *broken_at_sync; /* a file that becomes a directory at the next fsync(2) */
+static unsigned failing_syncs;     /* the next ones */
 
 int fsync(int fd);
 
@@ -26,6 +27,11 @@ fsync(int fd)
         assert_int_equal(unlink(broken_at_sync), 0);
         assert_int_equal(g_mkdir(broken_at_sync, 0700), 0);
         broken_at_sync = NULL;
+    }
+    if (failing_syncs > 0) {
+        failing_syncs--;
+        errno = EIO;
+        return -1;
     }
     return (int)syscall(SYS_fsync, fd);
 }
@@ -516,6 +522,102 @@ compressed_message_counts_as_its_name_says(void **state)
     assert_outcome(deliver(fixture), "5.2.2", "mailbox is full");
 }
 
+/* ---- names of one mailbox ------------------------------------------------- */
+
+static const char *const two_names[] = {"ana@example.org", "ana+x@example.org", NULL};
+
+static void
+assert_outcome_of(const Fixture *fixture, guint index, const char *status, const char *text)
+{
+    assert_outcome(fixture->outcomes->pdata[index], status, text);
+}
+
+static void
+second_name_of_a_mailbox_with_room_for_one_copy_is_refused_at_once(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "messages = 1\n");
+    deliver_to(fixture, "bob@example.com", two_names, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in INBOX");
+    assert_outcome_of(fixture, 1, "5.2.2", "1 of 1 messages");
+    assert_int_equal(count_in(fixture, "new"), 1);
+    assert_int_equal(count_in(fixture, "tmp"), 0);
+}
+
+static void
+second_name_is_put_off_where_full_mailboxes_are(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "messages = 1\nover = defer\n");
+    deliver_to(fixture, "bob@example.com", two_names, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in INBOX");
+    assert_outcome_of(fixture, 1, "4.2.2", "1 of 1 messages");
+}
+
+static void
+both_names_get_their_copy_where_there_is_room(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "messages = 2\n");
+    deliver_to(fixture, "bob@example.com", two_names, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in INBOX");
+    assert_outcome_of(fixture, 1, "2.0.0", "stored in INBOX");
+    assert_outcome(deliver(fixture), "5.2.2", "2 of 2 messages");
+}
+
+static void
+room_that_the_first_name_gives_back_is_for_the_second(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "messages = 1\n");
+    deliver(fixture);
+    empty_box(fixture, "new");
+    failing_syncs = 1;
+    deliver_to(fixture, "bob@example.com", two_names, MESSAGE);
+    assert_outcome_of(fixture, 0, "4.3.0", "cannot make");
+    assert_outcome_of(fixture, 1, "2.0.0", "stored in INBOX");
+    assert_int_equal(count_in(fixture, "new"), 1);
+}
+
+static void
+two_users_of_one_mailbox_are_two_names_of_it(void **state)
+{
+    Fixture *fixture = *state;
+    const char *const users[] = {"ana@example.org", "eve@example.org", NULL};
+
+    add_row(fixture, MAPEDIT_USERS, "eve@example.org", "home", "example.org/ana");
+    limit(fixture, "messages = 1\n");
+    deliver_to(fixture, "bob@example.com", users, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in INBOX");
+    assert_outcome_of(fixture, 1, "5.2.2", "1 of 1 messages");
+}
+
+static void
+name_that_had_to_wait_is_filtered_as_if_it_were_the_first(void **state)
+{
+    Fixture *fixture = *state;
+
+    limit(fixture, "messages = 2\nwarn =\n");
+    write_script(fixture, "require [\"fileinto\", \"subaddress\", \"envelope\"];"
+                          "if envelope :detail \"to\" \"x\" { discard; }"
+                          "else { fileinto \"A\"; fileinto \"B\"; }");
+    deliver_to(fixture, "bob@example.com", two_names, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in A and B");
+    assert_outcome_of(fixture, 1, "2.0.0", "discarded");
+    write_script(fixture, "require \"fileinto\"; fileinto \"A\"; fileinto \"B\";");
+    limit(fixture, "messages = 5\nwarn =\n");
+    deliver_to(fixture, "bob@example.com", two_names, MESSAGE);
+    assert_outcome_of(fixture, 0, "2.0.0", "stored in A and B");
+    assert_outcome_of(fixture, 1, "5.2.2", "mailbox is full");
+    assert_int_equal(count_in(fixture, ".A/new"), 2);
+    assert_int_equal(count_in(fixture, ".A/tmp"), 0);
+    assert_true(log_has(fixture, "octets, 4/5 messages"));
+}
+
 /* ---- mail of ours --------------------------------------------------------- */
 
 static void
@@ -604,6 +706,12 @@ main(void)
         QUOTA_TEST(what_is_not_stored_needs_no_room),
         QUOTA_TEST(edited_message_counts_as_it_is_stored),
         QUOTA_TEST(compressed_message_counts_as_its_name_says),
+        QUOTA_TEST(second_name_of_a_mailbox_with_room_for_one_copy_is_refused_at_once),
+        QUOTA_TEST(second_name_is_put_off_where_full_mailboxes_are),
+        QUOTA_TEST(both_names_get_their_copy_where_there_is_room),
+        QUOTA_TEST(room_that_the_first_name_gives_back_is_for_the_second),
+        QUOTA_TEST(two_users_of_one_mailbox_are_two_names_of_it),
+        QUOTA_TEST(name_that_had_to_wait_is_filtered_as_if_it_were_the_first),
         QUOTA_TEST(fcc_that_does_not_fit_is_a_note_and_the_reply_is_sent),
         QUOTA_TEST(fcc_that_fits_counts),
         QUOTA_TEST(notice_of_a_broken_script_is_stored_also_where_there_is_no_room),
