@@ -277,9 +277,31 @@ is_in_the_way(guint64 used, guint64 wanted, guint64 total)
     return total != 0 && (wanted > total || used > total - wanted);
 }
 
-static QuotaError
-refusal_code(const UsageDomain *context, const QuotaSettings *settings, const UsageVerdict *verdict)
+/* Larger than all that the domain may hold: to try again would be in vain. */
+static bool
+can_never_fit(const UsageRequest *request)
 {
+    return is_in_the_way(0, request->wanted.octets, request->total.octets) ||
+           is_in_the_way(0, request->wanted.messages, request->total.messages);
+}
+
+/* Only what others have set aside is in the way, and may yet be given back. */
+static bool
+may_pass(const UsageRequest *request, const UsageVerdict *verdict)
+{
+    return !is_in_the_way(verdict->used.octets, request->wanted.octets, request->total.octets) &&
+           !is_in_the_way(verdict->used.messages, request->wanted.messages,
+                          request->total.messages);
+}
+
+static QuotaError
+refusal_code(const UsageDomain *context, const QuotaSettings *settings, const UsageRequest *request,
+             const UsageVerdict *verdict)
+{
+    if (can_never_fit(request))
+        return QUOTA_ERROR_FULL;
+    if (may_pass(request, verdict))
+        return QUOTA_ERROR_FULL_FOR_NOW;
     switch (settings->over) {
     case QUOTA_OVER_DEFER:
         return QUOTA_ERROR_FULL_FOR_NOW;
@@ -303,17 +325,11 @@ refuse(const UsageDomain *context, const UsageRequest *request, const char *name
     guint64 used = of_octets ? verdict->used.octets : verdict->used.messages;
     guint64 wanted = of_octets ? request->wanted.octets : request->wanted.messages;
     guint64 total = of_octets ? request->total.octets : request->total.messages;
-    QuotaError code;
 
     if (quota == NULL)
         return false;
-    /* Only what others have set aside is in the way, and may yet be given back. */
-    code = is_in_the_way(verdict->used.octets, request->wanted.octets, request->total.octets) ||
-                   is_in_the_way(verdict->used.messages, request->wanted.messages,
-                                 request->total.messages)
-               ? refusal_code(context, mailbox_quota_settings(quota), verdict)
-               : QUOTA_ERROR_FULL_FOR_NOW;
-    g_set_error(error, QUOTA_ERROR, (int)code,
+    g_set_error(error, QUOTA_ERROR,
+                (int)refusal_code(context, mailbox_quota_settings(quota), request, verdict),
                 "the domain %s is full: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
                 " %s used, the message has %" G_GUINT64_FORMAT,
                 name, used, total, of_octets ? "octets" : "messages", wanted);

@@ -177,18 +177,35 @@ usage_sum(Usage *usage, const char *domain, QuotaUsage *used_out, GError **error
     return true;
 }
 
+/* When the last refresh began. Reads only: of those who are refused hardly anybody has to do more,
+ * and they wait for no delivery then. */
+static bool
+look_up_refresh(Usage *usage, const char *domain, gint64 *refreshed_us_out, GError **error)
+{
+    gint64 full_since_us;
+
+    return usage_begin_reading(usage, error) &&
+           usage_end(usage, get_domain(usage, domain, refreshed_us_out, &full_since_us), error);
+}
+
 bool
 usage_claim_refresh(Usage *usage, const char *domain, gint64 now_us, gint64 interval_s,
                     bool *claimed_out, GError **error)
 {
+    const gint64 interval_us = interval_s * G_USEC_PER_SEC;
     gint64 refreshed_us = 0, full_since_us = 0;
     bool claimed = false;
     bool done;
 
+    if (!look_up_refresh(usage, domain, &refreshed_us, error))
+        return false;
+    *claimed_out = false;
+    if (refreshed_us != 0 && refreshed_us >= now_us - interval_us && refreshed_us <= now_us)
+        return true;
     if (!usage_begin(usage, usage->timeout_ms, error))
         return false;
     done = get_domain(usage, domain, &refreshed_us, &full_since_us) &&
-           usage_run(usage, SQL_CLAIM, "tii", domain, now_us, interval_s * G_USEC_PER_SEC);
+           usage_run(usage, SQL_CLAIM, "tii", domain, now_us, interval_us);
     claimed = done && (refreshed_us == 0 || sqlite3_changes(usage->db) > 0);
     if (!usage_end(usage, done, error))
         return false;

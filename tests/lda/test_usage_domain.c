@@ -360,6 +360,9 @@ over_defer_refuses_for_now(void **state)
     edit(fixture, MAPEDIT_DOMAINS, "example.org", "quota_over", "defer");
     g_free(put(fixture, "bob", 900));
     assert_full(fixture, "ana@example.org", 101, QUOTA_ERROR_FULL_FOR_NOW);
+    /* What can never fit is not worth another try. */
+    assert_full(fixture, "ana@example.org", 1000, QUOTA_ERROR_FULL_FOR_NOW);
+    assert_full(fixture, "ana@example.org", 1001, QUOTA_ERROR_FULL);
 }
 
 static void
@@ -446,6 +449,24 @@ question_is_answered_as_a_delivery_would_be_and_takes_no_room(void **state)
     assert_true(g_error_matches(question, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW));
     assert_string_equal(question->message, delivery->message);
     assert_fits(fixture, "ana@example.org", 300);
+}
+
+/* Refusals are many: they must not hold up what is delivered elsewhere, nor be held up. */
+static void
+question_of_a_domain_known_to_be_full_waits_for_nobody_who_writes(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *path = below(fixture, "quota.db");
+    sqlite3 *writer = NULL;
+
+    g_free(put(fixture, "bob", 700));
+    assert_false(check(fixture, "ana@example.org", 301, NULL));
+    assert_int_equal(sqlite3_open(path, &writer), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(writer, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    g_autoptr(GError) error = NULL;
+    assert_false(check(fixture, "ana@example.org", 301, &error));
+    assert_true(g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL));
+    (void)sqlite3_close(writer);
 }
 
 /* Else it would be refused for ever: without a delivery nobody else looks. */
@@ -599,6 +620,7 @@ main(void)
         TEST(own_query_counts_the_mailboxes_that_had_mail),
         TEST(database_that_cannot_be_opened_puts_the_delivery_off_with_its_name),
         TEST(question_is_answered_as_a_delivery_would_be_and_takes_no_room),
+        TEST(question_of_a_domain_known_to_be_full_waits_for_nobody_who_writes),
         TEST(question_sees_that_mail_was_deleted_before_it_is_refused),
         TEST(question_leaves_it_to_deliveries_to_look_once_an_hour),
         TEST(measure_is_what_the_mailboxes_hold_now),
