@@ -54,15 +54,15 @@ stage_counted(Effects *effects, Parcel *parcel, GError **error)
 }
 
 static bool
-commit_one(const LdaConfig *config, int fd, const char *path, GError **error)
+commit_one(const LdaConfig *config, const MaildirCopy *copy, bool published, GError **error)
 {
-    CommitItem item = {.fd = fd};
+    CommitItem item = {.fd = published ? maildir_copy_directory_fd(copy) : maildir_copy_fd(copy)};
 
     if (config->mail.durability == DURABILITY_NONE)
         return true;
-    commit_sync(&item, 1);
+    (published ? commit_names : commit_contents)(&item, 1);
     errno = item.error;
-    return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
+    return item.error == 0 || lodge_set_errno(error, "make '%s' durable", maildir_copy_path(copy));
 }
 
 static bool
@@ -71,9 +71,8 @@ publish(Effects *effects, Parcel *parcel, GError **error)
     const LdaConfig *config = effects->delivery.config;
     MaildirCopy *copy = parcel->copy;
 
-    return commit_one(config, maildir_copy_fd(copy), maildir_copy_path(copy), error) &&
-           maildir_publish(copy, error) &&
-           commit_one(config, maildir_copy_directory_fd(copy), maildir_copy_path(copy), error);
+    return commit_one(config, copy, false, error) && maildir_publish(copy, error) &&
+           commit_one(config, copy, true, error);
 }
 
 static bool

@@ -1,7 +1,7 @@
 /* lda/commit.h - the durability barrier
  *
- * Everything a transaction has staged is made durable in one call, then, after
- * publishing, every directory it touched in another. The items are independent:
+ * The contents of everything a transaction has staged are made durable in one call, then, after
+ * publishing, the names in every directory it touched in another. The items are independent:
  * each gets its own result, so one recipient's failing disk is not another's.
  */
 #ifndef LODGE_LDA_COMMIT_H
@@ -14,8 +14,13 @@ typedef struct {
     int error; /* out: 0 when durable, else errno */
 } CommitItem;
 
-/* fsyncs every item. An item whose file was already synced by an earlier item
- * (same device and inode) costs nothing and shares its result. */
-void commit_sync(CommitItem *items, size_t count);
+/* Files that were written and get their names afterwards: each is durable, or, where the file
+ * system sees to that (journal.h), will be before such a name is. An item whose file is already
+ * that of an earlier item (same device and inode) costs nothing and shares its result. */
+void commit_contents(CommitItem *items, size_t count);
+
+/* Directories, in the order in which names in them were last changed; every one has been changed.
+ */
+void commit_names(CommitItem *items, size_t count);
 
 #endif

@@ -390,7 +390,7 @@ commit(const LdaConfig *config, Row *rows, size_t count, bool published)
                                                          : maildir_copy_fd(copy)};
         }
     }
-    commit_sync(items, used);
+    (published ? commit_names : commit_contents)(items, used);
     used = 0;
     for (size_t i = 0; i < count; i++) {
         size_t copies = copy_count(&rows[i]);

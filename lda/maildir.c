@@ -2,9 +2,9 @@
  *
  *   maildir_open()      root --beneath--> Maildir, made when missing
  *   maildir_stage()     tmp/NAME written whole
- *   (commit_sync)       the file is durable
+ *   (commit_contents)   the file is durable, or is before its name
  *   maildir_publish()   renamed into new/, or cur/ with flags; never over another file
- *   (commit_sync)       the directory is durable
+ *   (commit_names)      the name is durable
  *
  * This is the hot path, so each step is one system call where it can be: openat2(2)
  * instead of a walk, writev(2) for headers and message, and no look at what a failing

@@ -313,13 +313,14 @@ stage(const QuotaWarning *warning, const QuotaWarningContext *context, Message *
 }
 
 static bool
-commit(const LdaConfig *config, int fd, const char *path, GError **error)
+commit(const LdaConfig *config, const MaildirCopy *copy, bool published, GError **error)
 {
-    CommitItem item = {.fd = fd};
+    const char *path = maildir_copy_path(copy);
+    CommitItem item = {.fd = published ? maildir_copy_directory_fd(copy) : maildir_copy_fd(copy)};
 
     if (config->mail.durability == DURABILITY_NONE)
         return true;
-    commit_sync(&item, 1);
+    (published ? commit_names : commit_contents)(&item, 1);
     errno = item.error;
     return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
 }
@@ -331,9 +332,8 @@ store(const QuotaWarning *warning, const QuotaWarningContext *context, Message *
     const LdaConfig *config = context->config;
     g_autoptr(MaildirCopy) copy = stage(warning, context, message, error);
 
-    return copy != NULL && commit(config, maildir_copy_fd(copy), maildir_copy_path(copy), error) &&
-           maildir_publish(copy, error) &&
-           commit(config, maildir_copy_directory_fd(copy), maildir_copy_path(copy), error);
+    return copy != NULL && commit(config, copy, false, error) && maildir_publish(copy, error) &&
+           commit(config, copy, true, error);
 }
 
 static bool

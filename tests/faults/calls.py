@@ -13,7 +13,7 @@ AT = re.compile(r'(?:(?:\d+|AT_FDCWD)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 # What may change a file or directory, or tells somebody about it.
 CHANGES = (
     "openat openat2 open creat mkdir mkdirat rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat rmdir "
-    "fsync fdatasync sync syncfs write writev pwrite64 pwritev pwritev2 truncate ftruncate fallocate copy_file_range sendfile "
+    "fsync fdatasync sync syncfs sync_file_range fstatfs write writev pwrite64 pwritev pwritev2 truncate ftruncate fallocate copy_file_range sendfile "
     "splice send sendto sendmsg"
 ).split()
 

@@ -20,6 +20,15 @@ leave is among those that are tried:
 The data of a file that was not synced may be missing on all of them, and so may whatever is in
 a directory that was not. crash_image.py asks these file systems themselves.
 
+Only where a run waits for data with sync_file_range it has been told that it is on a file system
+with a journal (lda/journal.h), and the model is that of one, and of nothing better:
+
+- Changes of names are made durable in the order in which they were made, whatever the directory: a
+  crash keeps all up to some instant, and none after it.
+- An fsync of anything makes those durable that were made before it was begun.
+- What was written to a file before sync_file_range was begun is whole if the instant is after its
+  return. Else each write is lost or kept, even when the name is there.
+
 The promises: a message that was said to be stored is in new/ or cur/, whole, in every state;
 a message in new/ or cur/ is whole in every state, said to be stored or not. The small
 files that are replaced by a rename (subscriptions, dovecot-keywords) are whole in every state, and
@@ -42,6 +51,7 @@ import re
 
 import proof
 
+INSTANT = "instant"
 DIRECTORY = -1  # what a name stands for: this, the number of a file, or None
 BOXES = ("new", "cur")
 REPLACED = ("subscriptions", "dovecot-keywords")
@@ -51,6 +61,7 @@ PIPE_REPLY = re.compile(r'^1<[^>]*>, "2\.0\.0 (\S+) stored in')
 WRITES = ("write", "writev", "pwrite64", "pwritev", "pwritev2")
 OPENS = ("openat", "openat2", "open")
 RESIZES = ("ftruncate", "fallocate")
+HARMLESS = ("fstatfs", "sync_file_range")
 
 
 @dataclasses.dataclass
@@ -61,7 +72,11 @@ class Name:
     def now(self):
         return self.changes[-1][1] if self.changes else None
 
-    def possible(self):
+    def possible(self, instant):
+        """What it may stand for; instant: None, or up to when a journal is kept."""
+        if instant is not None:
+            kept = max(self.durable, sum(when <= instant for when, _, _ in self.changes))
+            return [self.changes[kept - 1][1] if kept else None]
         return [self.changes[count - 1][1] if count else None for count in range(self.durable, len(self.changes) + 1)]
 
 
@@ -69,13 +84,15 @@ class Name:
 class File:
     writes: list = dataclasses.field(default_factory=list)  # (when, offset, length)
     durable: int = 0
+    waited_for: list = dataclasses.field(default_factory=list)  # (when sync_file_range was done, for so many writes)
 
     def size(self):
         return sum(length for _, _, length in self.writes)
 
-    def possible(self):
+    def possible(self, instant):
         """Sets of writes that are lost: none, one, or all that are not durable."""
-        under_way = range(self.durable, len(self.writes))
+        whole = [count for when, count in self.waited_for if instant is not None and when <= instant]
+        under_way = range(max([self.durable, *whole]), len(self.writes))
         return [frozenset(), *(frozenset([write]) for write in under_way), *([frozenset(under_way)] if len(under_way) > 1 else [])]
 
 
@@ -99,15 +116,19 @@ def is_promised(path):
     return os.path.basename(os.path.dirname(path)) in (*BOXES, "tmp") or os.path.basename(path) in REPLACED
 
 
+def is_wait(call):
+    return call.name == "sync_file_range" and "SYNC_FILE_RANGE_WAIT_AFTER" in call.arguments
+
+
 def is_sync(call):
-    return call.name in ("fsync", "fdatasync")
+    return call.name in ("fsync", "fdatasync") or is_wait(call)
 
 
 class Disk:
     """The mail root while calls are replayed."""
 
-    def __init__(self, root, existing):
-        self.root = root
+    def __init__(self, root, existing, has_journal):
+        self.root, self.has_journal = root, has_journal
         self.names, self.inside, self.files = {}, collections.defaultdict(set), []
         self.replies = {}  # (transaction id, user or None) -> when it was given, by what thread
         for path, is_directory in existing.items():
@@ -157,11 +178,25 @@ class Disk:
         file.writes.append((call.ended, file.size(), call.result))
         return [number]
 
+    def _wait(self, call):
+        number = self.now(call.descriptor)
+        file = self.files[number]
+        file.waited_for.append((call.ended, sum(when < call.began for when, _, _ in file.writes)))
+        return [number]
+
+    def instants(self, names, files):
+        """Up to when the journal may be kept, as far as these can tell; [None] without one."""
+        if not self.has_journal:
+            return [None]
+        changes = {when for path in names for when, _, _ in self.names[path].changes[self.names[path].durable :]}
+        return sorted({-1, *changes, *(when for file in files for when, _ in self.files[file].waited_for)})
+
     def _sync(self, call):
         path = call.descriptor
         if not self.is_ours(path) and path != self.root:
             return []
-        touched = [child for child in self.inside[path] if self.names[child].durable < len(self.names[child].changes)]
+        changed = self.names if self.has_journal else self.inside[path]
+        touched = [child for child in changed if self.names[child].durable < len(self.names[child].changes)]
         for child in touched:
             name = self.names[child]
             name.durable = max(name.durable, sum(when < call.began for when, _, _ in name.changes))
@@ -170,6 +205,8 @@ class Disk:
             file = self.files[number]
             file.durable = max(file.durable, sum(when < call.began for when, _, _ in file.writes))
             touched.append(number)
+        for file in self.files if self.has_journal else ():
+            file.durable = max([file.durable, *(count for when, count in file.waited_for if when < call.began)])
         return touched
 
     def _reply(self, call):
@@ -181,6 +218,8 @@ class Disk:
 
     def apply(self, call):
         """Replays it; returns the names, files and replies it touched."""
+        if is_wait(call) and self.is_ours(call.descriptor):
+            return self._wait(call)
         if is_sync(call):
             return self._sync(call)
         if call.name.startswith("mkdir"):
@@ -195,6 +234,8 @@ class Disk:
             return self._reply(call)
         if call.name in OPENS:
             return self._open(call)
+        if call.name in HARMLESS:
+            return []
         if call.name in RESIZES and self.is_ours(call.descriptor) and not is_promised(call.descriptor):
             return []
         if self.root + "/" in call.arguments:
@@ -207,7 +248,7 @@ class Fault:
     text: str
     item: Item
     calls: list  # the crash came after these
-    state: dict  # name -> what it stands for, file -> lost writes
+    state: dict  # name -> what it stands for, file -> lost writes, INSTANT -> up to when a journal was kept
 
 
 class Run:
@@ -217,7 +258,8 @@ class Run:
         self.root, self.existing, self.seed = str(root), existing, seed
         self.calls = [call for call in calls if not call.injected]
         self.points = self.states = 0
-        disk = Disk(self.root, existing)
+        self.has_journal = any(is_wait(call) for call in self.calls)
+        disk = self._disk()
         touched = {number: disk.apply(call) for number, call in enumerate(self.calls)}
         self.data = {name.now(): self._bytes(path) for path, name in disk.names.items() if name.now() not in (None, DIRECTORY)}
         self.items = list(self._items(disk))
@@ -227,6 +269,9 @@ class Run:
         for item in self.items:
             for part in (*item.way(self.root), item.file, *self._replies_for(item)):
                 self.by_part[part].append(item)
+
+    def _disk(self):
+        return Disk(self.root, self.existing, self.has_journal)
 
     @staticmethod
     def _bytes(path):
@@ -271,8 +316,15 @@ class Run:
     # ---- one message, every state ------------------------------------------------
 
     def _states(self, disk, item):
-        parts = {path: disk.names[path].possible() for path in item.way(self.root) if path in disk.names}
-        parts[item.file] = disk.files[item.file].possible() if item.file < len(disk.files) else [frozenset()]
+        names = [path for path in item.way(self.root) if path in disk.names]
+        files = [item.file] if item.file < len(disk.files) else []
+        for instant in disk.instants(names, files):
+            parts = {item.file: [frozenset()], INSTANT: [instant]}
+            parts |= {path: disk.names[path].possible(instant) for path in names}
+            parts |= {file: disk.files[file].possible(instant) for file in files}
+            yield from self._combinations(parts)
+
+    def _combinations(self, parts):
         count = math.prod(len(choices) for choices in parts.values())
         self.states += min(count, STATES_MAX)
         if count <= STATES_MAX:
@@ -319,7 +371,7 @@ class Run:
         return next(self._faults(calls, items), None)
 
     def _faults(self, calls, items):
-        disk, left = Disk(self.root, self.existing), {id(item) for item in items}
+        disk, left = self._disk(), {id(item) for item in items}
         for when, call in enumerate(calls):
             touched = disk.apply(call)
             self.points += bool(touched)
@@ -333,16 +385,17 @@ class Run:
     def leave(self, directory, calls, choose):
         """Writes what choose(part, possible) left after these calls into the directory; returns
         the account of what had been promised."""
-        disk, account = Disk(self.root, self.existing), proof.Account()
+        disk, account = self._disk(), proof.Account()
         for call in calls:
             disk.apply(call)
+        instant = choose(INSTANT, disk.instants(disk.names, range(len(disk.files))))
         ways = {path for item in self.items for path in item.way(self.root)}  # the rest no reader sees
         for path, name in sorted((path, name) for path, name in disk.names.items() if path in ways):
-            target, there = choose(path, name.possible()), os.path.join(directory, os.path.relpath(path, self.root))
+            target, there = choose(path, name.possible(instant)), os.path.join(directory, os.path.relpath(path, self.root))
             if target == DIRECTORY and os.path.isdir(os.path.dirname(there)):
                 os.mkdir(there)
             elif target is not None and os.path.isdir(os.path.dirname(there)):
-                self._leave_file(there, target, disk.files[target], choose(target, disk.files[target].possible()))
+                self._leave_file(there, target, disk.files[target], choose(target, disk.files[target].possible(instant)))
         for item in self.items:
             if item.reply and any(reply in disk.replies for reply in self._replies_for(item)):
                 named = re.search(rb"^X-Proof: (\S+)", self._plain(item.file), re.M)

@@ -31,9 +31,17 @@ import proof
 FIFTY = [f"user{number}@many.example" for number in range(50)]
 KILLED = [f"user@killed{number}.example" for number in range(20)]
 SKIPPED = [f"user@skipped{number}.example" for number in range(10)]
-PIPE_USERS = ["ana@example.org", "new@example.net", *KILLED, *SKIPPED]
+PIPE_USERS = ["ana@example.org", "new@example.net", "journal@example.net", *KILLED, *SKIPPED]
 LMTP_USERS = ["ana@example.org", "bob@example.net", "flags@example.org", *FIFTY]
 FLAGS_SCRIPT = 'require "imap4flags"; setflag ["\\\\Seen", "\\\\Flagged", "todo", "$work"]; keep;'
+
+
+# What fstatfs(2) answers, whatever the machine has: nothing of which more is known than POSIX says (tmpfs), or
+# XFS. Then lodge waits for data, and one fsync is for all.
+POSIX = ["-e", "inject=fstatfs:poke_exit=@arg2=9419020100000000"]
+JOURNAL = ["-e", "inject=fstatfs:poke_exit=@arg2=4253465800000000"]
+# As on a file system that cannot rename without replacing: link(2) and unlink(2).
+NO_NOREPLACE = ["-e", "inject=renameat2:error=EINVAL"]
 
 
 def tree(root):
@@ -146,12 +154,12 @@ class Recorder:
         with open(self.trace, encoding="utf-8", errors="replace") as lines:
             return crash_model.Run(self.lodge.mail, existing, calls.read(lines), self.seed)
 
-    def by_pipe(self, user, *settings, size=4_000, inject=(), before=None):
+    def by_pipe(self, user, *settings, size=4_000, inject=(), before=None, disk=POSIX):
         """One `deliver`; inject: for strace; before: the trace of one that came earlier."""
         name, message = self.message(size)
         existing = tree(self.lodge.mail) if before is None else before.existing
         earlier = "" if before is None else pathlib.Path(self.trace).read_text(errors="replace")
-        status, output = self.lodge.deliver(user, message, *settings, before=calls.strace(self.trace, *inject))
+        status, output = self.lodge.deliver(user, message, *settings, before=calls.strace(self.trace, *disk, *inject))
         if status >= 0:
             self.account.note(name, re.sub(r"\+[^@]*", "", user), 250 if status == 0 else 550, output)
         if earlier:
@@ -159,17 +167,25 @@ class Recorder:
             pathlib.Path(self.trace).write_text(earlier + later)
         return self.run_of(existing)
 
-    def by_lmtp(self, users, size=4_000, inject=()):
+    def by_lmtp(self, users, size=4_000, inject=(), disk=POSIX):
         """One transaction with the one worker there is."""
         name, message = self.message(size)
         existing = tree(self.lodge.mail)
-        with subprocess.Popen([*calls.strace(self.trace, *inject), "-p", str(self.lodge.workers()[0])], stderr=subprocess.PIPE, text=True) as tracer:
+        with subprocess.Popen([*calls.strace(self.trace, *disk, *inject), "-p", str(self.lodge.workers()[0])], stderr=subprocess.PIPE, text=True) as tracer:
             tracer.stderr.readline()  # "attached": from here on nothing is missed
             account = lmtp_load.send_one(self.lodge, name, message, users)
             tracer.terminate()
         account.stored = {(name, re.sub(r"\+[^@]*", "", user)) for name, user in account.stored}
         self.account.add(account)
         return self.run_of(existing)
+
+
+def with_journal(proven, name, run, names):
+    """names: of how many directories' names there must be an fsync, and no more."""
+    proven.check(f"{name}, with a journal", run)
+    kinds = collections.Counter(what_is_synced(run, run.calls[sync]) for sync in run.syncs)
+    if not run.has_journal or kinds["new/ or cur/"] != names:
+        proven.complaints.append(f"{name}, with a journal: {dict(kinds)} were synced, a journal made no difference")
 
 
 def is_subscribed(lodge, user):
@@ -228,6 +244,8 @@ def pipe(lodge, recorder, proven):
     proven.check("compressed", recorder.by_pipe("ana@example.org", "-o", "mail.compress=gzip", size=700_000))
     proven.check("new folder", recorder.by_pipe("ana+folder@example.org"))
     with_quota(proven, "with quota", recorder.by_pipe("ana@example.org", "-o", "quota.bytes=1G"))
+    with_journal(proven, "new mailbox and folder", recorder.by_pipe("journal+folder@example.net", disk=JOURNAL), 1)
+    with_journal(proven, "large", recorder.by_pipe("journal@example.net", size=700_000, disk=JOURNAL), 1)
 
 
 def lmtp(lodge, recorder, proven):
@@ -242,10 +260,13 @@ def lmtp(lodge, recorder, proven):
         recorder.by_lmtp(["flags@example.org"])  # its home is there now
         (home / ".dovecot.sieve").write_text(FLAGS_SCRIPT)
         proven.check("flags and new keywords", recorder.by_lmtp(["flags@example.org"]))
-        # As on a file system that cannot rename without replacing: link(2) and unlink(2).
-        proven.check("by links", recorder.by_lmtp(FIFTY[:10], inject=["-e", "inject=renameat2:error=EINVAL"]))
+        proven.check("by links", recorder.by_lmtp(FIFTY[:10], inject=NO_NOREPLACE))
     with lodge.running("quota.bytes=1G"):
         with_quota(proven, "with quota, fifty recipients", recorder.by_lmtp(FIFTY))
+    with lodge.running():
+        with_journal(proven, "single", recorder.by_lmtp(["ana@example.org"], disk=JOURNAL), 1)
+        with_journal(proven, "fifty recipients, copies", recorder.by_lmtp(FIFTY, disk=JOURNAL), 1)
+        with_journal(proven, "by links", recorder.by_lmtp(FIFTY[:10], inject=NO_NOREPLACE, disk=JOURNAL), 1)
     with lodge.running("mail.compress=gzip"):
         proven.check("compressed, fifty recipients", recorder.by_lmtp(FIFTY, size=20_000))
 

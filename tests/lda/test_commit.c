@@ -1,7 +1,8 @@
 /* tests/lda/test_commit.c - every item has its own result, no file is synced twice
  *
- * fsync(2) is replaced here by one that notes which descriptors it is given, and
- * fails for one of them.
+ * fsync(2) and sync_file_range(2) are replaced here by functions that note which descriptors they
+ * are given, and fail for one of them. Descriptors below ordered_below are on a file system that
+ * keeps names in order.
  */
 #include "lodge.h"
 
@@ -11,13 +12,38 @@
 #include <cmocka.h>
 
 #include "lda/commit.h"
+#include "lda/journal.h"
 
 static int synced[16];
 static size_t synced_count;
 static int failing_fd = -1;
 static int interruptions;
+static int waited_for[16];
+static size_t waited_count;
+static int ordered_below;
 
 int fsync(int fd);
+
+dev_t
+journal_of(int fd)
+{
+    return fd < ordered_below ? 1 : 0;
+}
+
+int
+sync_file_range(int fd, off64_t offset, off64_t count, unsigned flags)
+{
+    assert_true(offset == 0 && count == 0);
+    if ((flags & SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+        return 0;
+    assert_int_equal(flags, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                                SYNC_FILE_RANGE_WAIT_AFTER);
+    waited_for[waited_count++] = fd;
+    if (fd != failing_fd)
+        return 0;
+    errno = EIO;
+    return -1;
+}
 
 int
 fsync(int fd)
@@ -48,6 +74,8 @@ forget(void **state)
 {
     (void)state;
     synced_count = 0;
+    waited_count = 0;
+    ordered_below = 0;
     failing_fd = -1;
     interruptions = 0;
     return 0;
@@ -63,7 +91,7 @@ one_failing_file_is_not_another_ones(void **state)
 
     (void)state;
     failing_fd = second;
-    commit_sync(items, G_N_ELEMENTS(items));
+    commit_contents(items, G_N_ELEMENTS(items));
     assert_int_equal(items[0].error, 0);
     assert_int_equal(items[1].error, EIO);
     assert_int_equal(items[2].error, 0);
@@ -80,7 +108,7 @@ the_same_file_is_synced_once_and_shares_its_result(void **state)
 
     (void)state;
     failing_fd = directory;
-    commit_sync(items, G_N_ELEMENTS(items));
+    commit_names(items, G_N_ELEMENTS(items));
     assert_int_equal(synced_count, 2);
     assert_int_equal(synced[0], directory);
     assert_int_equal(synced[1], other);
@@ -96,11 +124,11 @@ negative_descriptors_are_skipped(void **state)
     CommitItem items[] = {{-1, 99}, {file, 99}, {-1, 99}};
 
     (void)state;
-    commit_sync(items, G_N_ELEMENTS(items));
+    commit_contents(items, G_N_ELEMENTS(items));
     assert_int_equal(synced_count, 1);
     assert_int_equal(items[0].error, 0);
     assert_int_equal(items[2].error, 0);
-    commit_sync(NULL, 0);
+    commit_contents(NULL, 0);
 }
 
 static void
@@ -111,11 +139,11 @@ interrupted_sync_is_asked_for_again_and_a_failed_one_is_not(void **state)
 
     (void)state;
     interruptions = 2;
-    commit_sync(&item, 1);
+    commit_contents(&item, 1);
     assert_int_equal(item.error, 0);
     assert_int_equal(synced_count, 1);
     failing_fd = file;
-    commit_sync(&item, 1);
+    commit_contents(&item, 1);
     assert_int_equal(item.error, EIO);
     assert_int_equal(synced_count, 2);
 }
@@ -128,9 +156,81 @@ descriptor_that_is_not_open_is_an_error_of_its_own(void **state)
 
     (void)state;
     failing_fd = 1000000;
-    commit_sync(items, G_N_ELEMENTS(items));
+    commit_contents(items, G_N_ELEMENTS(items));
     assert_int_equal(items[0].error, 0);
     assert_int_equal(items[1].error, EIO);
+}
+
+static void
+contents_are_waited_for_and_not_synced_where_names_come_later(void **state)
+{
+    lodge_autofd first = open_file();
+    lodge_autofd second = open_file();
+    lodge_autofd elsewhere = open_file();
+    CommitItem items[] = {{first, 99}, {-1, 99}, {second, 99}, {elsewhere, 99}};
+
+    (void)state;
+    ordered_below = elsewhere;
+    failing_fd = second;
+    commit_contents(items, G_N_ELEMENTS(items));
+    assert_int_equal(waited_count, 2);
+    assert_int_equal(waited_for[0], first);
+    assert_int_equal(waited_for[1], second);
+    assert_int_equal(synced_count, 1);
+    assert_int_equal(synced[0], elsewhere);
+    assert_int_equal(items[0].error, 0);
+    assert_int_equal(items[1].error, 0);
+    assert_int_equal(items[2].error, EIO);
+    assert_int_equal(items[3].error, 0);
+}
+
+static void
+one_sync_of_the_last_directory_is_for_all_where_names_keep_their_order(void **state)
+{
+    lodge_autofd first = open_file();
+    lodge_autofd second = open_file();
+    lodge_autofd elsewhere = open_file();
+    CommitItem items[] = {{first, 99}, {elsewhere, 99}, {second, 99}, {-1, 99}};
+
+    (void)state;
+    ordered_below = elsewhere;
+    commit_names(items, G_N_ELEMENTS(items));
+    assert_int_equal(synced_count, 2);
+    assert_int_equal(synced[0], elsewhere);
+    assert_int_equal(synced[1], second);
+    for (size_t i = 0; i < G_N_ELEMENTS(items); i++)
+        assert_int_equal(items[i].error, 0);
+}
+
+static void
+failure_of_the_one_sync_for_all_is_everyones(void **state)
+{
+    lodge_autofd first = open_file();
+    lodge_autofd second = open_file();
+    lodge_autofd elsewhere = open_file();
+    CommitItem items[] = {{first, 0}, {second, 0}, {elsewhere, 99}};
+
+    (void)state;
+    ordered_below = elsewhere;
+    failing_fd = second;
+    commit_names(items, G_N_ELEMENTS(items));
+    assert_int_equal(items[0].error, EIO);
+    assert_int_equal(items[1].error, EIO);
+    assert_int_equal(items[2].error, 0);
+}
+
+static void
+single_name_is_always_synced(void **state)
+{
+    lodge_autofd directory = open_file();
+    CommitItem item = {directory, 99};
+
+    (void)state;
+    ordered_below = directory + 1;
+    commit_names(&item, 1);
+    assert_int_equal(synced_count, 1);
+    assert_int_equal(waited_count, 0);
+    assert_int_equal(item.error, 0);
 }
 
 #define TEST(function) cmocka_unit_test_setup(function, forget)
@@ -144,6 +244,10 @@ main(void)
         TEST(negative_descriptors_are_skipped),
         TEST(interrupted_sync_is_asked_for_again_and_a_failed_one_is_not),
         TEST(descriptor_that_is_not_open_is_an_error_of_its_own),
+        TEST(contents_are_waited_for_and_not_synced_where_names_come_later),
+        TEST(one_sync_of_the_last_directory_is_for_all_where_names_keep_their_order),
+        TEST(failure_of_the_one_sync_for_all_is_everyones),
+        TEST(single_name_is_always_synced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
