@@ -279,7 +279,8 @@ static const ConfigSetting settings[] = {
     YES_NO(quota, shared_storage, "no",
            "Other hosts write into the mailboxes too, over NFS or the like."),
     SECONDS(quota, lock_timeout, "30s", 1, 600,
-            "How long to wait for the accounts of a mailbox before the delivery is put off."),
+            "How long to wait for the accounts of a mailbox, or (5 seconds at most) for those of "
+            "domains, before the delivery is put off. The policy service waits a second."),
     ROW(quota, warn, CONFIG_PERCENTS, "percents", "80 95", 0, 0,
         "Percent of the limit at which the owner is warned, ascending, at most 8; empty: never."),
     OPTIONAL_PATH(quota, warn_template, "",
