@@ -65,13 +65,11 @@ static MaildirCopy *
 stage_reserved(const CarryOut *delivery, Maildir *maildir, Message *message,
                const MaildirCopyOptions *options, GError **error)
 {
-    g_autoptr(MaildirCopy) copy = maildir_stage(maildir, delivery->namer, message, options, error);
+    MaildirCopy *copy = maildir_stage(maildir, delivery->namer, message, options, error);
 
-    if (copy == NULL || !room_name(delivery->room, maildir_copy_name(copy), error)) {
+    if (copy == NULL)
         room_cancel(delivery->room);
-        return NULL;
-    }
-    return g_steal_pointer(&copy);
+    return copy;
 }
 
 /* A folder that there is not, and that nobody makes, has no say in whether there is room. */
@@ -90,7 +88,8 @@ reserve(const CarryOut *delivery, Maildir *maildir, Message *message,
         const MaildirCopyOptions *options, GError **error)
 {
     const MaildirLayout layout = layout_of(delivery->config);
-    guint64 octets = strlen(options->headers) + message_size(message);
+    RoomCopy copy = {.name = options->name,
+                     .octets = strlen(options->headers) + message_size(message)};
     g_autofree char *directory = NULL;
     g_autoptr(GError) refusal = NULL;
 
@@ -98,7 +97,8 @@ reserve(const CarryOut *delivery, Maildir *maildir, Message *message,
         &layout, options->folder != NULL ? options->folder : "INBOX", error);
     if (directory == NULL)
         return false;
-    if (room_reserve(delivery->room, directory, octets, options->now_us, &refusal))
+    copy.directory = directory;
+    if (room_reserve(delivery->room, &copy, options->now_us, &refusal))
         return true;
     if (is_missing(maildir, options))
         g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no folder '%s'",
@@ -138,6 +138,10 @@ carry_out_stage(const CarryOut *delivery, Maildir *maildir, const char *folder,
     }
     if (delivery->room == NULL)
         return maildir_stage(maildir, delivery->namer, copy->message, &options, error);
+
+    g_autofree char *name = maildir_name_for(delivery->namer, copy->message, &options);
+
+    options.name = name;
     if (!reserve(delivery, maildir, copy->message, &options, error))
         return NULL;
     return stage_reserved(delivery, maildir, copy->message, &options, error);

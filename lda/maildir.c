@@ -364,6 +364,15 @@ count_lines(const char *text)
     return lines;
 }
 
+char *
+maildir_name_for(MaildirNamer *namer, const Message *message, const MaildirCopyOptions *options)
+{
+    guint64 size = strlen(options->headers);
+
+    return maildir_name_new(namer, options->now_us, size + message_size(message),
+                            size + count_lines(options->headers) + message_virtual_size(message));
+}
+
 /* ":2,FSab", or "" when the copy goes into new/. */
 static char *
 info_suffix(const Maildir *maildir, const Folder *folder, const MaildirCopyOptions *options,
@@ -387,13 +396,11 @@ static void
 name_copy(MaildirCopy *copy, const Maildir *maildir, const Folder *folder, MaildirNamer *namer,
           Message *message, const MaildirCopyOptions *options)
 {
-    guint64 size = strlen(options->headers);
     g_autofree char *info = info_suffix(maildir, folder, options, namer);
     const char *slash = folder->directory[0] == '\0' ? "" : "/";
 
     copy->name =
-        maildir_name_new(namer, options->now_us, size + message_size(message),
-                         size + count_lines(options->headers) + message_virtual_size(message));
+        options->name != NULL ? g_strdup(options->name) : maildir_name_for(namer, message, options);
     copy->path = g_strconcat(maildir->path, slash, folder->directory,
                              info[0] == '\0' ? "/new/" : "/cur/", copy->name, info, NULL);
     copy->final_name = strrchr(copy->path, '/') + 1;
@@ -489,12 +496,6 @@ const char *
 maildir_copy_folder(const MaildirCopy *copy)
 {
     return copy->folder;
-}
-
-const char *
-maildir_copy_name(const MaildirCopy *copy)
-{
-    return copy->name;
 }
 
 /* ---- publishing ---------------------------------------------------------- */

@@ -81,6 +81,7 @@ typedef enum {
 /* What to store, beside the message itself. */
 typedef struct {
     const char *folder;          /* as the user names it; NULL or "INBOX" */
+    const char *name;            /* maildir_name_for(), when it must be known before; or NULL */
     const char *headers;         /* prepended, LF line ends, may be "" */
     const char *flags;           /* of "DFPRST", ascending; "" and no keywords: new/ */
     const char *const *keywords; /* NULL-terminated, or NULL */
@@ -88,6 +89,10 @@ typedef struct {
     int gzip_level; /* 1 to 9 */
     gint64 now_us;
 } MaildirCopyOptions;
+
+/* The name of such a copy, without its flags. Free with g_free(). */
+char *maildir_name_for(MaildirNamer *namer, const Message *message,
+                       const MaildirCopyOptions *options);
 
 typedef struct MaildirCopy MaildirCopy;
 
@@ -104,7 +109,6 @@ int maildir_copy_fd(const MaildirCopy *copy);             /* the staged file, fo
 int maildir_copy_directory_fd(const MaildirCopy *copy);   /* new/ or cur/, for commit_names() */
 const char *maildir_copy_path(const MaildirCopy *copy);   /* where it lies once published */
 const char *maildir_copy_folder(const MaildirCopy *copy); /* "INBOX", "Lists.ietf" */
-const char *maildir_copy_name(const MaildirCopy *copy);   /* of the file, without its flags */
 
 /* Renames the copy from tmp/ to its place. Never replaces a file. */
 bool maildir_publish(MaildirCopy *copy, GError **error);

@@ -65,7 +65,7 @@ look(Room *room, Quota *quota)
 }
 
 bool
-room_reserve(Room *room, const char *directory, guint64 octets, gint64 now_us, GError **error)
+room_reserve(Room *room, const RoomCopy *copy, gint64 now_us, GError **error)
 {
     g_autoptr(Quota) quota = NULL;
     g_autoptr(GError) refusal = NULL;
@@ -74,26 +74,20 @@ room_reserve(Room *room, const char *directory, guint64 octets, gint64 now_us, G
         return true;
     quota = quota_open(room->dir_fd, mailbox_quota_settings(room->quota));
     quota_set_own(quota, room->own);
-    if (!quota_reserve(quota, directory, octets, now_us, &refusal)) {
+    if (!quota_name(quota, copy->name, error))
+        return false;
+    if (!quota_reserve(quota, copy->directory, copy->octets, now_us, &refusal)) {
         if (g_error_matches(refusal, QUOTA_ERROR, QUOTA_ERROR_FULL) ||
             g_error_matches(refusal, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW))
             look(room, quota);
         g_propagate_error(error, g_steal_pointer(&refusal));
         return false;
     }
-    room->own.octets += octets;
+    room->own.octets += copy->octets;
     room->own.messages++;
-    room->latest = octets;
+    room->latest = copy->octets;
     g_ptr_array_add(room->reservations, g_steal_pointer(&quota));
     return true;
-}
-
-bool
-room_name(Room *room, const char *name, GError **error)
-{
-    if (room->reservations == NULL)
-        return true;
-    return quota_name(room->reservations->pdata[room->reservations->len - 1], name, error);
 }
 
 void

@@ -2,7 +2,6 @@
  *
  *   room_new()      what holds for the mailbox (mailbox_quota.h)
  *   room_reserve()  for one copy, before it is staged
- *   room_name()     the copy is staged
  *   room_settle()   all copies are published and durable: they are entered
  *   room_free()     what was not settled is given back
  *
@@ -27,14 +26,16 @@ void room_free(Room *room); /* NULL is fine */
 /* Whether anything will be looked at. */
 bool room_is_limited(const Room *room);
 
-/* Sets octets aside for one more copy, in the folder with that directory name. Fails as
- * quota_reserve(). */
-bool room_reserve(Room *room, const char *directory, guint64 octets, gint64 now_us, GError **error);
+typedef struct {
+    const char *directory; /* of the folder */
+    const char *name;      /* that the file will have, without its flags */
+    guint64 octets;
+} RoomCopy;
 
-/* The copy of the latest room_reserve() is staged under that name. Fails as quota_name(). */
-bool room_name(Room *room, const char *name, GError **error);
+/* Sets room aside for one more copy. Fails as quota_reserve(). */
+bool room_reserve(Room *room, const RoomCopy *copy, gint64 now_us, GError **error);
 
-/* It came to nothing. */
+/* The copy of the latest room_reserve() came to nothing. */
 void room_cancel(Room *room);
 
 /* Enters all that is set aside; what cannot be entered is counted by the next delivery, and the

@@ -1,8 +1,8 @@
 /* quota/quota.h - is there room in this mailbox?
  *
  *   quota_open()     the Maildir, its limits and rules
+ *   quota_name()     what the file will be called; at the latest before it is published
  *   quota_reserve()  before the copy is staged: sets room aside, or says that there is none
- *   quota_name()     what the file will be called, before it is published
  *   quota_settle()   after it is published: a line in "maildirsize"
  *   quota_free()     without quota_settle(): gives the room back
  *
@@ -103,17 +103,18 @@ bool quota_room_is_possible(const QuotaSettings *settings, const char *directory
 bool quota_check(Quota *quota, const char *directory, guint64 octets, gint64 now_us,
                  GError **error);
 
-/* Sets octets and one message aside for that folder. Fails likewise. */
+/* The name of the file, without directory and flags: a count made meanwhile by another process
+ * leaves it to this reservation. Best before quota_reserve(), which then writes it; else before
+ * the file can be seen: then it fails with G_FILE_ERROR, and on shared storage with
+ * QUOTA_ERROR_BUSY. */
+bool quota_name(Quota *quota, const char *name, GError **error);
+
+/* Sets octets and one message aside for that folder. Fails as quota_check(). */
 bool quota_reserve(Quota *quota, const char *directory, guint64 octets, gint64 now_us,
                    GError **error);
 
 /* What is set aside: nothing for a folder that does not count. */
 QuotaUsage quota_reserved(const Quota *quota);
-
-/* The name of the file, without directory and flags: a count made meanwhile by another process
- * leaves it to this reservation. To be called before the file can be seen. Fails with
- * G_FILE_ERROR, and on shared storage with QUOTA_ERROR_BUSY. */
-bool quota_name(Quota *quota, const char *name, GError **error);
 
 typedef struct {
     bool is_counted;   /* false: it lies in a folder that does not count, and the rest is 0 */

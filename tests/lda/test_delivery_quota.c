@@ -5,6 +5,8 @@
  */
 #include "sieve_fixture.h"
 
+#include "quota/quota.h"
+
 #include <sys/syscall.h>
 
 static gint64 clock_us;
@@ -15,8 +17,20 @@ g_get_real_time(void)
     return clock_us;
 }
 
-static const char *broken_at_sync; /* a file that becomes a directory at the next fsync(2) */
-static unsigned failing_syncs;     /* the next ones */
+static const char *broken_at_sync;  /* a file that becomes a directory at the next fsync(2) */
+static unsigned failing_syncs;      /* the next ones */
+static const char *counted_at_sync; /* a Maildir that another process counts at each of them */
+
+static void
+count_mailbox(const char *path)
+{
+    const QuotaSettings settings = {.limits.octets = 1 << 20, .lock_timeout_ms = 1000};
+    lodge_autofd fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    g_autoptr(Quota) quota = quota_open(fd, &settings);
+    QuotaUsage usage;
+
+    assert_true(quota_recalculate(quota, &usage, NULL));
+}
 
 int fsync(int fd);
 
@@ -28,6 +42,8 @@ fsync(int fd)
         assert_int_equal(g_mkdir(broken_at_sync, 0700), 0);
         broken_at_sync = NULL;
     }
+    if (counted_at_sync != NULL)
+        count_mailbox(counted_at_sync);
     if (failing_syncs > 0) {
         failing_syncs--;
         errno = EIO;
@@ -676,6 +692,25 @@ log_says_what_the_mailbox_holds(void **state)
 
 #define QUOTA_TEST(function) cmocka_unit_test_setup_teardown(function, set_up_clock, tear_down)
 
+static void
+count_while_the_message_can_be_seen_leaves_it_to_its_delivery(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *path = g_build_filename(fixture->home, "Maildir", NULL);
+    int octets;
+
+    start(fixture, "");
+    octets = stored_size(fixture);
+    limit(fixture, "bytes = 1M\n");
+    counted_at_sync = path;
+
+    const LdaOutcome *outcome = deliver(fixture);
+
+    counted_at_sync = NULL;
+    assert_string_equal(outcome->status, "2.0.0");
+    assert_accounts(fixture, "%d 1", octets);
+}
+
 int
 main(void)
 {
@@ -715,6 +750,7 @@ main(void)
         QUOTA_TEST(fcc_that_does_not_fit_is_a_note_and_the_reply_is_sent),
         QUOTA_TEST(fcc_that_fits_counts),
         QUOTA_TEST(notice_of_a_broken_script_is_stored_also_where_there_is_no_room),
+        QUOTA_TEST(count_while_the_message_can_be_seen_leaves_it_to_its_delivery),
         QUOTA_TEST(log_says_what_the_mailbox_holds),
     };
 

@@ -502,6 +502,25 @@ names_are_found_by_those_who_count(void **state)
     ledger_close(&ledger);
 }
 
+static void
+name_that_is_known_before_is_written_with_the_reservation(void **state)
+{
+    Mailbox *mailbox = *state;
+    g_autoptr(Quota) quota = mailbox_open(mailbox);
+    Ledger ledger;
+    guint64 names[LEDGER_SLOTS];
+    size_t count;
+
+    assert_true(quota_name(quota, "1.a,S=5", NULL));
+    assert_true(quota_reserve(quota, "", 5, mailbox->now_us, NULL));
+    ledger_init(&ledger, mailbox->fd);
+    assert_true(ledger_enter(&ledger, 1000, NULL));
+    assert_true(ledger_names(&ledger, names, &count, NULL));
+    assert_int_equal(count, 1);
+    assert_int_equal(names[0], quota_name_hash("1.a,S=5"));
+    ledger_close(&ledger);
+}
+
 int
 main(void)
 {
@@ -529,6 +548,7 @@ main(void)
         mailbox_test(reservation_freed_while_others_look_is_not_lost),
         mailbox_test(who_waited_for_a_file_that_is_gone_takes_the_new_one),
         mailbox_test(names_are_found_by_those_who_count),
+        mailbox_test(name_that_is_known_before_is_written_with_the_reservation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
