@@ -7,6 +7,8 @@
  *
  *   GREETING -> LHLO -> ENVELOPE -> BODY -> ENVELOPE -> …
  *
+ * Each message has a Message-ID of its own, as mail has.
+ *
  * A recipient counts as a delivery only when its reply after the data is 2xx;
  * anything else is an error and shown. Lost connections are errors as well, and
  * are opened again.
@@ -20,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 static char *address, *recipient_pattern;
 static int connections = 1, recipients = 1, users = 400, size = 4096, transactions, reuse;
@@ -44,14 +47,14 @@ typedef enum { GREETING, LHLO, ENVELOPE, BODY, CLOSED } State;
 typedef struct {
     int fd;
     State state;
-    GString *in;        /* replies, as far as read */
-    const GString *out; /* being sent: envelope or message */
-    size_t out_sent;
-    bool is_waiting; /* for room to send */
+    GString *in;         /* replies, as far as read */
+    struct iovec out[2]; /* yet to be sent: a command, or the two parts of a message */
+    bool is_waiting;     /* for room to send */
     GString *envelope;
-    int replies;  /* seen in this state */
-    int accepted; /* recipients, in this transaction */
-    int done;     /* transactions on this connection */
+    GString *message_id; /* the first line of the message */
+    int replies;         /* seen in this state */
+    int accepted;        /* recipients, in this transaction */
+    int done;            /* transactions on this connection */
     gint64 started_us;
 } Connection;
 
@@ -114,26 +117,43 @@ connection_lost(Load *load, Connection *connection, const char *why)
         connection_open(load, connection);
 }
 
+/* Takes n octets off the front of what is to be sent. */
+static void
+take_sent(Connection *connection, size_t n)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(connection->out); i++) {
+        struct iovec *part = &connection->out[i];
+        size_t sent = MIN(n, part->iov_len);
+
+        part->iov_base = (char *)part->iov_base + sent;
+        part->iov_len -= sent;
+        n -= sent;
+    }
+}
+
 static void
 connection_flush(Load *load, Connection *connection)
 {
-    const GString *out = connection->out;
-    ssize_t n = send(connection->fd, out->str + connection->out_sent,
-                     out->len - connection->out_sent, MSG_NOSIGNAL);
+    struct msghdr header = {.msg_iov = connection->out,
+                            .msg_iovlen = G_N_ELEMENTS(connection->out)};
+    ssize_t n = sendmsg(connection->fd, &header, MSG_NOSIGNAL);
 
     if (n > 0)
-        connection->out_sent += (size_t)n;
-    bool is_short = connection->out_sent < out->len;
+        take_sent(connection, (size_t)n);
+    bool is_short = connection->out[0].iov_len + connection->out[1].iov_len > 0;
     if (is_short != connection->is_waiting)
         watch(load, connection, EPOLL_CTL_MOD, is_short ? EPOLLIN | EPOLLOUT : EPOLLIN);
     connection->is_waiting = is_short;
 }
 
+/* Sends first and, unless it is NULL, second; both stay the caller's until they are sent. */
 static void
-connection_send(Load *load, Connection *connection, const GString *out, State next)
+connection_send(Load *load, Connection *connection, const GString *first, const GString *second,
+                State next)
 {
-    connection->out = out;
-    connection->out_sent = 0;
+    connection->out[0] = (struct iovec){first->str, first->len};
+    connection->out[1] =
+        second != NULL ? (struct iovec){second->str, second->len} : (struct iovec){0};
     connection->replies = 0;
     connection->state = next;
     connection_flush(load, connection);
@@ -144,6 +164,8 @@ is_over(const Load *load)
 {
     if (transactions > 0)
         return load->started >= transactions;
+    if (load->started < connections) /* one each, however short the time */
+        return false;
     return g_get_monotonic_time() >= load->end_us;
 }
 
@@ -160,10 +182,11 @@ start_transaction(Load *load, Connection *connection)
         g_string_append_printf(connection->envelope, "RCPT TO:<%s%d%s>\r\n", parts[0],
                                load->user++ % users, parts[1] != NULL ? parts[1] : "");
     g_string_append(connection->envelope, "DATA\r\n");
-    load->started++;
+    g_string_printf(connection->message_id, "Message-ID: <%d.%d.bench@example.net>\r\n",
+                    (int)getpid(), load->started++);
     connection->accepted = 0;
     connection->started_us = g_get_monotonic_time();
-    connection_send(load, connection, connection->envelope, ENVELOPE);
+    connection_send(load, connection, connection->envelope, NULL, ENVELOPE);
 }
 
 static void
@@ -176,7 +199,7 @@ next_transaction(Load *load, Connection *connection)
         start_transaction(load, connection);
         return;
     }
-    connection_send(load, connection, &quit, CLOSED);
+    connection_send(load, connection, &quit, NULL, CLOSED);
     connection_shut(connection);
     if (!over)
         connection_open(load, connection);
@@ -193,7 +216,7 @@ on_envelope_reply(Load *load, Connection *connection, const char *line)
         else
             note_error(load, line, 1);
     } else if (index > recipients && line[0] == '3') {
-        connection_send(load, connection, load->message, BODY);
+        connection_send(load, connection, connection->message_id, load->message, BODY);
     } else if (line[0] != '2') {
         connection_lost(load, connection, line);
     }
@@ -224,7 +247,7 @@ on_reply(Load *load, Connection *connection, const char *line)
     switch (connection->state) {
     case GREETING:
         if (line[0] == '2')
-            connection_send(load, connection, &lhlo, LHLO);
+            connection_send(load, connection, &lhlo, NULL, LHLO);
         else
             connection_lost(load, connection, line);
         break;
@@ -300,6 +323,7 @@ run(Load *load)
     for (int i = 0; i < connections; i++) {
         all[i].in = g_string_new(NULL);
         all[i].envelope = g_string_new(NULL);
+        all[i].message_id = g_string_new(NULL);
         connection_open(load, &all[i]);
     }
     while (is_any_open(all)) {
@@ -313,6 +337,7 @@ run(Load *load)
     for (int i = 0; i < connections; i++) {
         g_string_free(all[i].in, TRUE);
         g_string_free(all[i].envelope, TRUE);
+        g_string_free(all[i].message_id, TRUE);
     }
 }
 
@@ -325,13 +350,14 @@ main(int argc, char **argv)
         bench_die("--to is needed");
     (void)setpriority(PRIO_PROCESS, 0, -10); /* as said above: only root may */
     g_autoptr(GArray) latencies = g_array_new(FALSE, FALSE, sizeof(gint64));
-    gint64 start_us = g_get_monotonic_time();
     Load load = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
                  .message = bench_message((guint64)size, "\r\n"),
-                 .latencies = latencies,
-                 .end_us = start_us + (gint64)(seconds * G_USEC_PER_SEC)};
+                 .latencies = latencies};
 
     g_string_append(load.message, ".\r\n");
+    gint64 start_us = g_get_monotonic_time();
+
+    load.end_us = start_us + (gint64)(seconds * G_USEC_PER_SEC);
     run(&load);
     double elapsed = (double)(g_get_monotonic_time() - start_us) / 1e6;
     g_autofree char *percentiles = bench_percentiles(latencies);

@@ -2,8 +2,8 @@
  *
  * Keeps N commands running, each with one message on standard input, and counts
  * how many end well in a second and what CPU time they and their start cost. "%r"
- * in the command becomes the recipient. With /bin/true as the command it measures
- * the floor: what starting any program costs on this machine.
+ * in the command, or in a part of it, becomes the recipient. With /bin/true as the command it
+ * measures the floor: what starting any program costs on this machine.
  */
 #include "tests/bench/bench.h"
 
@@ -55,8 +55,12 @@ command_for(char **argv, int user)
     g_auto(GStrv) parts = g_strsplit(recipient_pattern, "#", 2);
     g_autofree char *recipient = g_strjoinv(number, parts);
 
-    for (char **arg = argv; *arg != NULL; arg++)
-        g_strv_builder_add(builder, strcmp(*arg, "%r") == 0 ? recipient : *arg);
+    for (char **arg = argv; *arg != NULL; arg++) {
+        g_auto(GStrv) around = g_strsplit(*arg, "%r", -1);
+        g_autofree char *filled = g_strjoinv(recipient, around);
+
+        g_strv_builder_add(builder, filled);
+    }
     char **command = g_strv_builder_end(builder);
     g_strv_builder_unref(builder);
     return command;
@@ -130,6 +134,7 @@ main(int argc, char **argv)
     g_autoptr(GArray) latencies = g_array_new(FALSE, FALSE, sizeof(gint64));
     gint64 start_us = g_get_monotonic_time();
 
+    g_string_prepend(message, "Message-ID: <bench@example.net>\n");
     if (command[0] == NULL || parallel < 1 || users < 1)
         bench_die("a command is needed");
     int errors = run(command, message, latencies, start_us + (gint64)(seconds * G_USEC_PER_SEC));

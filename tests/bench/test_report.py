@@ -1,0 +1,98 @@
+"""The benchmark's report: data in, tables and pictures out. Each function is a sentence that must hold; names them."""
+
+import os
+import sys
+import xml.etree.ElementTree as xml
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from measure import aims, chart, report, rows  # noqa: E402
+from measure.host import mount_of  # noqa: E402
+from measure.calls import total  # noqa: E402
+from measure.results import Results, spread  # noqa: E402
+
+ROW = rows.Row(rows.LMTP, "20 connections", ("limit", "lodge", "dovecot"), 20)
+LARGE = rows.Row(rows.SIZES, "25 MB <1>", ("limit", "lodge"), 1, size=25_000_000)
+ABSENT = rows.Row(rows.PIPE, "1 at once", ("true", "deliver"))
+RATES = {"limit": (1000, 4000, 2000), "lodge": (700, 2000, 1800)}  # of three rounds
+
+
+def records():
+    for program, rates in RATES.items():
+        for number, rate in enumerate(rates):
+            common = {"program": program, "round": number, "errors": 0, "p50_ms": 1.25, "p99_ms": 3.0}
+            yield {"group": ROW.group, "row": ROW.name, "rate": rate, "cpu_us": 100 * (2 if program == "lodge" else 1), **common}
+            yield {"group": LARGE.group, "row": LARGE.name, "rate": rate / 100, "cpu_us": 5e4, "peak_kib": 8192, **common}
+    yield {"figure": "memory of an idle worker (PSS)", "value": 3000, "unit": "KiB", "at_most": 2048}
+
+
+RESULTS = Results(list(records()))
+ALL = [ROW, LARGE, ABSENT]
+POINTS = [{"axis": "users & aliases", "series": series, "x": x, "cpu_us": 200 + index, "calls": 29.5}
+          for index, series in enumerate(("plain", "quota")) for x in (0, 1000, 1_000_000)]
+
+
+def ratios_are_of_the_same_round_and_their_median_is_shown():
+    assert RESULTS.ratios(ROW, "lodge", "limit") == [0.7, 0.5, 0.9]
+    assert spread(RESULTS.ratios(ROW, "lodge", "limit")) == "0.70 (0.50..0.90)"  # of the medians it would be 0.90
+    assert RESULTS.median(ROW, "lodge", "rate") == 1800
+
+
+def a_round_that_only_one_side_ended_counts_for_no_ratio():
+    lonely = Results([record for record in records() if (record.get("program"), record.get("round")) != ("limit", 1)])
+    assert lonely.ratios(ROW, "lodge", "limit") == [0.7, 0.9]
+
+
+def tables_have_a_line_for_each_program_that_was_measured():
+    text = report.markdown(RESULTS, ALL, aims.verdicts(RESULTS, ALL), {"kernel": "6.1"}, ["dovecot"])
+    lines = [line.replace(" ", "") for line in text.splitlines()]
+    assert "|20connections|lodge|1,800|0.70(0.50..0.90)|200|1.2|3.0|0|" in lines, text
+    assert "|25MB<1>|lodge|18|0.70(0.50..0.90)|50,000|1.2|3.0|0|450|8.0|" in lines, text
+    assert "-kernel:6.1" in lines and "Leftout,becausenotinstalledhere:Dovecot." in lines
+    assert "deliver," not in text and len({len(line) for line in text.splitlines() if line.startswith("| 20")}) == 1
+
+
+def aims_are_reached_or_missed_and_left_out_without_data():
+    verdicts = {verdict.text: verdict for verdict in aims.verdicts(RESULTS, ALL)}
+    assert verdicts["LMTP, 4 KiB, 20 connections: lodge to limit"].reached
+    assert not verdicts["LMTP, large messages, 25 MB <1>: lodge to limit"].reached  # 0.7 of at least 0.9
+    assert not verdicts["memory of an idle worker (PSS), KiB"].reached
+    assert verdicts["LMTP, 4 KiB, 20 connections: CPU µs beyond the bare disk's"].value == 100
+    assert verdicts["errors"].reached and not any("Pipe" in text or "dovecot" in text for text in verdicts)
+
+
+def bars_are_well_formed_and_as_long_as_the_median():
+    picture = xml.fromstring(chart.bars(RESULTS, ALL))
+    words = [element.text for element in picture.iter() if element.tag.endswith("text")]
+    assert "25 MB <1>" in words and "0.70  ·  1,800/s" in words and "1 at once" not in words
+    lengths = [float(element.get("width")) for element in picture.iter() if element.tag.endswith("rect")][1:]
+    assert len(lengths) == 4 and abs(lengths[1] / lengths[0] - 0.7) < 0.01
+
+
+def curves_are_well_formed_and_have_a_line_for_each_series():
+    picture = xml.fromstring(chart.curves(POINTS))
+    lines = [element.get("points").split() for element in picture.iter() if element.tag.endswith("polyline")]
+    assert [len(line) for line in lines] == [3, 3, 3, 3]  # two series, in two panels
+    across = [float(point.split(",")[0]) for point in lines[0]]
+    assert abs((across[1] - across[0]) - (across[2] - across[1])) < 1  # 0, 1,000, 1,000,000 on a logarithmic axis
+
+
+def curves_are_tables_too():
+    text = report.curves_markdown(POINTS, {})
+    assert "|1,000,000|200|29.5|201|29.5|" in text.replace(" ", ""), text
+
+
+def the_file_system_of_a_path_is_found():
+    assert mount_of("/proc/self/fd")[1] == "proc"
+
+
+def the_total_of_strace_is_read():
+    assert total("    calls syscall\n--------- --------\n       12 read\n        7 fsync\n--------- ----\n       19 total\n") == 19
+
+
+SENTENCES = [value for value in list(globals().values()) if getattr(value, "__module__", None) == __name__ and value is not records]
+
+if __name__ == "__main__":
+    for sentence in SENTENCES:
+        print(sentence.__name__.replace("_", " "))
+        sentence()
