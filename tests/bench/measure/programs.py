@@ -155,6 +155,5 @@ class Programs:
         result["cpu_us"] = (tree_cpu_us(self.lodge.server.pid) - before) / max(result["requests"], 1)
         return result
 
-    def worker_pss_kib(self):
-        """Of the largest worker; those that ended after many messages have young successors."""
-        return max(memory_kib(pid, "smaps_rollup", "Pss") for pid in self.lodge.workers())
+    def workers_pss_kib(self):
+        return [memory_kib(pid, "smaps_rollup", "Pss") for pid in self.lodge.workers()]

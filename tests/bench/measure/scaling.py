@@ -15,13 +15,24 @@ from .lodge import PLAIN, QUOTA, SIEVE, Lodge, program, write_script
 from .processes import run_json, tree_cpu_us
 from .workspace import give_to_nobody
 
-SPREAD = 1500  # users who get mail in turn: more than a worker remembers
-RUNS, DELIVERIES, TRACED = 3, 400, 200
+SPREAD = 1100  # users who get mail in turn: more than a worker remembers
+RUNS, DELIVERIES, TRACED, WARM = 3, 200, 100, 50
 MESSAGE = 4096
 LINKS_MAX = 60000  # of one inode; ext4 takes 65,000
 TOTAL = "total.example"  # a domain whose mailboxes have a limit together
 
 DUPLICATES = b'require ["duplicate"];\nif duplicate :seconds 864000 { discard; stop; }\nkeep;\n'
+
+
+def make_directories(*paths):
+    for path in paths:
+        os.makedirs(path, exist_ok=True)
+    give_to_nobody(*paths)
+
+
+def make_maildir(path):
+    """What a first delivery would make, with syncs."""
+    make_directories(os.path.dirname(path), path, *(f"{path}/{part}" for part in ("cur", "new", "tmp")))
 
 
 class Axis:
@@ -45,7 +56,7 @@ class Axis:
 
     def point(self, x, series, domain, users=1):
         """Measures and notes one point; the first deliveries find what is new and are not counted."""
-        self.load(domain, users, max(users, 100))
+        self.load(domain, users, max(users, WARM))
         values = {"cpu_us": round(statistics.median(self.cpu_us(domain, users) for _ in range(RUNS)), 1)}
         if calls.is_available():
             count = calls.count(self.lodge.workers(), lambda: self.load(domain, users, TRACED), f"{self.scratch}/strace")
@@ -60,12 +71,15 @@ class Axis:
     def map_db(self):
         return sqlite3.connect(f"{self.lodge.dir}/map.db")
 
-
-def add_users(map_db, domain, first, end):
-    """Users number first to end - 1: those who get mail, and others who lie between them in the index."""
-    map_db.executemany("INSERT INTO users (email) VALUES (?)",
-                       ((f"user{number}@{domain}" if number < SPREAD else f"user{number % SPREAD}x{number}@{domain}",)
-                        for number in range(first, end)))
+    def add_users(self, domain, first, end):
+        """Users number first to end - 1: SPREAD who get mail, and others who lie between them in the index."""
+        make_directories(f"{self.lodge.mail}/{domain}")
+        for number in range(first, min(end, SPREAD)):
+            make_maildir(f"{self.lodge.mail}/{domain}/user{number}/Maildir")
+        with self.map_db() as map_db:
+            map_db.executemany("INSERT INTO users (email) VALUES (?)",
+                               ((f"user{number}@{domain}" if number < SPREAD else f"user{number % SPREAD}x{number}@{domain}",)
+                                for number in range(first, end)))
 
 
 def users_in_the_map(axis, sizes):
@@ -74,9 +88,8 @@ def users_in_the_map(axis, sizes):
     before = 0
     for size in sizes:
         half = max(size // 2, 1)
-        with axis.map_db() as map_db:
-            for domain in (PLAIN, QUOTA):
-                add_users(map_db, domain, before, half)
+        for domain in (PLAIN, QUOTA):
+            axis.add_users(domain, before, half)
         axis.lodge.start()  # anew: a worker remembers nobody
         for series, domain in (("plain", PLAIN), ("quota", QUOTA)):
             axis.point(2 * half, series, domain, min(half, SPREAD))
@@ -104,8 +117,7 @@ def messages_in_the_mailbox(axis, sizes):
     before = 0
     for size in sizes:
         for series, domain in (("plain", PLAIN), ("quota", QUOTA)):
-            if before == 0:
-                axis.load(domain, 1, 1)  # makes the Maildir
+            make_maildir(axis.maildir(domain))
             fill(axis.maildir(domain), before, size)
             if domain == QUOTA and size > 0:
                 os.unlink(f"{axis.maildir(domain)}/maildirsize")  # so that they are counted
@@ -119,14 +131,9 @@ def folders_of_the_mailbox(axis, sizes):
     before = 0
     for size in sizes:
         for series, domain in (("plain", PLAIN), ("quota", QUOTA)):
-            if before == 0:
-                axis.load(domain, 1, 1)
+            make_maildir(axis.maildir(domain))
             for number in range(before, size):
-                folder = f"{axis.maildir(domain)}/.folder{number}"
-                paths = [folder, *(f"{folder}/{part}" for part in ("cur", "new", "tmp"))]
-                for path in paths:
-                    os.mkdir(path)
-                give_to_nobody(*paths)
+                make_maildir(f"{axis.maildir(domain)}/.folder{number}")
             axis.point(size, series, domain)
         before = size
 
@@ -139,8 +146,7 @@ def duplicates_remembered(axis, sizes):
     """A script that looks for duplicates asks and writes the memory of what was seen: 10,000 at most."""
     axis.lodge.provision(users=1)
     home = f"{axis.lodge.mail}/{SIEVE}/user0"
-    os.mkdir(os.path.dirname(home))
-    give_to_nobody(os.path.dirname(home))
+    make_directories(os.path.dirname(home))
     write_script(home, DUPLICATES)
     axis.lodge.start()
     axis.load(SIEVE, 1, 1)
@@ -159,8 +165,7 @@ def mailboxes_of_a_domain_with_a_total(axis, sizes):
         map_db.execute("INSERT INTO domains (domain, quota_bytes) VALUES (?, ?)", (TOTAL, 1 << 50))
     before = 0
     for size in sizes:
-        with axis.map_db() as map_db:
-            add_users(map_db, TOTAL, before, size)
+        axis.add_users(TOTAL, before, size)
         axis.lodge.start()
         axis.point(size, "total of a domain", TOTAL, min(size, SPREAD))
         axis.lodge.stop()
