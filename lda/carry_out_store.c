@@ -60,7 +60,7 @@ commit_one(const LdaConfig *config, const MaildirCopy *copy, bool published, GEr
 
     if (config->mail.durability == DURABILITY_NONE)
         return true;
-    (published ? commit_names : commit_contents)(&item, 1);
+    (published ? commit_names : commit_contents)(NULL, &item, 1);
     errno = item.error;
     return item.error == 0 || lodge_set_errno(error, "make '%s' durable", maildir_copy_path(copy));
 }

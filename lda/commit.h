@@ -14,13 +14,20 @@ typedef struct {
     int error; /* out: 0 when durable, else errno */
 } CommitItem;
 
-/* Files that were written and get their names afterwards: each is durable, or, where the file
+/* What a process keeps between its calls; next to nothing until there are several items at once. */
+typedef struct Commit Commit;
+Commit *commit_new(void);
+void commit_free(Commit *commit); /* NULL is fine */
+
+/* In both calls commit may be NULL for a single item.
+ *
+ * Files that were written and get their names afterwards: each is durable, or, where the file
  * system sees to that (journal.h), will be before such a name is. An item whose file is already
  * that of an earlier item (same device and inode) costs nothing and shares its result. */
-void commit_contents(CommitItem *items, size_t count);
+void commit_contents(Commit *commit, CommitItem *items, size_t count);
 
 /* Directories, in the order in which names in them were last changed; every one has been changed.
  */
-void commit_names(CommitItem *items, size_t count);
+void commit_names(Commit *commit, CommitItem *items, size_t count);
 
 #endif

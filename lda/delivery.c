@@ -20,7 +20,6 @@
 #include "lda/lda_private.h"
 
 #include "lda/carry_out.h"
-#include "lda/commit.h"
 #include "lda/identity.h"
 #include "lda/room.h"
 #include "lda/trace.h"
@@ -375,8 +374,9 @@ check_items(const Row *row, const CommitItem *items, GError **error)
 /* Makes one descriptor of every staged copy durable. A row whose descriptor was
  * not has failed: after a failed fsync nobody knows what is on the disk. */
 static void
-commit(const LdaConfig *config, Row *rows, size_t count, bool published)
+commit(Lda *lda, Row *rows, size_t count, bool published)
 {
+    const LdaConfig *config = lda->config;
     CommitItem items[COPIES_MAX];
     size_t used = 0;
 
@@ -390,7 +390,7 @@ commit(const LdaConfig *config, Row *rows, size_t count, bool published)
                                                          : maildir_copy_fd(copy)};
         }
     }
-    (published ? commit_names : commit_contents)(items, used);
+    (published ? commit_names : commit_contents)(lda->commit, items, used);
     used = 0;
     for (size_t i = 0; i < count; i++) {
         size_t copies = copy_count(&rows[i]);
@@ -479,12 +479,12 @@ deliver_group(Transaction *transaction, Row *rows, size_t count)
     const LdaConfig *config = transaction->lda->config;
     size_t staged = stage_some(transaction, rows, count);
 
-    commit(config, rows, staged, false);
+    commit(transaction->lda, rows, staged, false);
     for (size_t i = 0; i < staged; i++) {
         if (copy_count(&rows[i]) > 0)
             publish(config, &rows[i]);
     }
-    commit(config, rows, staged, true);
+    commit(transaction->lda, rows, staged, true);
     for (size_t i = 0; i < staged; i++)
         settle(transaction, &rows[i]);
     return staged;

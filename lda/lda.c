@@ -29,6 +29,7 @@ lda_new(const LdaConfig *config, Log *log)
     lda->config = config;
     lda->log = log;
     lda->hostname = own_hostname(config);
+    lda->commit = commit_new();
     return lda;
 }
 
@@ -42,6 +43,7 @@ lda_free(Lda *lda)
     g_clear_pointer(&lda->warnings, g_ptr_array_unref);
     mailmap_close(lda->map);
     scripts_free(lda->scripts);
+    commit_free(lda->commit);
     if (lda->namer.host != NULL)
         maildir_namer_clear(&lda->namer);
     g_free(lda->hostname);

@@ -3,6 +3,7 @@
 #define LODGE_LDA_LDA_PRIVATE_H
 
 #include "lda/carry_out.h"
+#include "lda/commit.h"
 #include "lda/lda.h"
 #include "lda/maildir.h"
 #include "lda/scripts.h"
@@ -14,6 +15,7 @@ struct Lda {
     char *hostname;
     Mailmap *map;       /* NULL until needed, and again after a failure */
     Scripts *scripts;   /* NULL until needed */
+    Commit *commit;     /* what commit_sync() keeps */
     MaildirNamer namer; /* of the process namer.pid; see lda_namer() */
     gint64 last_id;
     Usage *usage;            /* NULL until needed */

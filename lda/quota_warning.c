@@ -320,7 +320,7 @@ commit(const LdaConfig *config, const MaildirCopy *copy, bool published, GError 
 
     if (config->mail.durability == DURABILITY_NONE)
         return true;
-    (published ? commit_names : commit_contents)(&item, 1);
+    (published ? commit_names : commit_contents)(NULL, &item, 1);
     errno = item.error;
     return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
 }

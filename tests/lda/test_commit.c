@@ -91,7 +91,7 @@ one_failing_file_is_not_another_ones(void **state)
 
     (void)state;
     failing_fd = second;
-    commit_contents(items, G_N_ELEMENTS(items));
+    commit_contents(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(items[0].error, 0);
     assert_int_equal(items[1].error, EIO);
     assert_int_equal(items[2].error, 0);
@@ -108,7 +108,7 @@ the_same_file_is_synced_once_and_shares_its_result(void **state)
 
     (void)state;
     failing_fd = directory;
-    commit_names(items, G_N_ELEMENTS(items));
+    commit_names(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(synced_count, 2);
     assert_int_equal(synced[0], directory);
     assert_int_equal(synced[1], other);
@@ -124,11 +124,11 @@ negative_descriptors_are_skipped(void **state)
     CommitItem items[] = {{-1, 99}, {file, 99}, {-1, 99}};
 
     (void)state;
-    commit_contents(items, G_N_ELEMENTS(items));
+    commit_contents(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(synced_count, 1);
     assert_int_equal(items[0].error, 0);
     assert_int_equal(items[2].error, 0);
-    commit_contents(NULL, 0);
+    commit_contents(NULL, NULL, 0);
 }
 
 static void
@@ -139,11 +139,11 @@ interrupted_sync_is_asked_for_again_and_a_failed_one_is_not(void **state)
 
     (void)state;
     interruptions = 2;
-    commit_contents(&item, 1);
+    commit_contents(NULL, &item, 1);
     assert_int_equal(item.error, 0);
     assert_int_equal(synced_count, 1);
     failing_fd = file;
-    commit_contents(&item, 1);
+    commit_contents(NULL, &item, 1);
     assert_int_equal(item.error, EIO);
     assert_int_equal(synced_count, 2);
 }
@@ -156,7 +156,7 @@ descriptor_that_is_not_open_is_an_error_of_its_own(void **state)
 
     (void)state;
     failing_fd = 1000000;
-    commit_contents(items, G_N_ELEMENTS(items));
+    commit_contents(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(items[0].error, 0);
     assert_int_equal(items[1].error, EIO);
 }
@@ -172,7 +172,7 @@ contents_are_waited_for_and_not_synced_where_names_come_later(void **state)
     (void)state;
     ordered_below = elsewhere;
     failing_fd = second;
-    commit_contents(items, G_N_ELEMENTS(items));
+    commit_contents(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(waited_count, 2);
     assert_int_equal(waited_for[0], first);
     assert_int_equal(waited_for[1], second);
@@ -194,7 +194,7 @@ one_sync_of_the_last_directory_is_for_all_where_names_keep_their_order(void **st
 
     (void)state;
     ordered_below = elsewhere;
-    commit_names(items, G_N_ELEMENTS(items));
+    commit_names(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(synced_count, 2);
     assert_int_equal(synced[0], elsewhere);
     assert_int_equal(synced[1], second);
@@ -213,7 +213,7 @@ failure_of_the_one_sync_for_all_is_everyones(void **state)
     (void)state;
     ordered_below = elsewhere;
     failing_fd = second;
-    commit_names(items, G_N_ELEMENTS(items));
+    commit_names(NULL, items, G_N_ELEMENTS(items));
     assert_int_equal(items[0].error, EIO);
     assert_int_equal(items[1].error, EIO);
     assert_int_equal(items[2].error, 0);
@@ -227,7 +227,7 @@ single_name_is_always_synced(void **state)
 
     (void)state;
     ordered_below = directory + 1;
-    commit_names(&item, 1);
+    commit_names(NULL, &item, 1);
     assert_int_equal(synced_count, 1);
     assert_int_equal(waited_count, 0);
     assert_int_equal(item.error, 0);

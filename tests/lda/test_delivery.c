@@ -22,6 +22,7 @@
 #include "lda/lda.h"
 #include "schema/mapedit.h"
 #include "tests/lda/map_rows.h"
+#include "tests/lda/no_io_uring.h"
 #include "tests/scratch.h"
 
 /* Counts down with every fsync; the one that reaches zero fails. Negative: none. */
