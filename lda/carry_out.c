@@ -108,10 +108,13 @@ reserve(const CarryOut *delivery, Maildir *maildir, Message *message,
     return false;
 }
 
+/* What was in the way is no fault of the folder: another one would not do instead. */
 static bool
-is_no_room(const GError *error)
+is_in_the_way_of_all(const GError *error)
 {
-    return error->domain == QUOTA_ERROR;
+    return error->domain == QUOTA_ERROR ||
+           g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_MFILE) ||
+           g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NFILE);
 }
 
 MaildirCopy *
@@ -184,7 +187,7 @@ keep(const CarryOut *delivery, Maildir *maildir, CarryOutCopy *copy, char **note
     MaildirCopy *staged = carry_out_stage(delivery, maildir, folder, copy, &reason);
     if (staged != NULL)
         return staged;
-    if (is_no_room(reason)) {
+    if (is_in_the_way_of_all(reason)) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;
     }
@@ -341,7 +344,7 @@ effects_file(Effects *effects, const SieveAction *action, GError **error)
         staged = carry_out_stage(&effects->delivery, effects->maildir, folder, &copy, &reason);
     if (staged == NULL) {
         g_assert(reason != NULL);
-        if (is_no_room(reason)) {
+        if (is_in_the_way_of_all(reason)) {
             g_propagate_error(error, g_steal_pointer(&reason));
             return false;
         }

@@ -20,6 +20,7 @@
 #include <sysexits.h>
 
 #include "lda/address.h"
+#include "lda/descriptors.h"
 #include "lda/lda.h"
 #include "lda/privileges.h"
 
@@ -343,6 +344,7 @@ prepare_process(void)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
             abort(); /* a signal: Postfix tries again */
     }
+    descriptors_raise_limit();
 }
 
 int

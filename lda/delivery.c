@@ -13,8 +13,8 @@
  *   outcome, log line            only now is anybody told "stored"
  *
  * Every recipient has a row of its own, with its own outcome: one that failed is
- * left out of the steps that follow, the others go on. One that finds no room beside
- * others before it waits until they have ended. A process that dies at any
+ * left out of the steps that follow, the others go on. One that finds no room, or no
+ * descriptors, beside others before it waits until they have ended. A process that dies at any
  * line leaves files in tmp/, or copies nobody was told of, and the MTA sends again.
  */
 #include "lda/lda_private.h"
@@ -251,6 +251,16 @@ copy_count(const Row *row)
     return row->copy != NULL ? 1 : 0;
 }
 
+static size_t
+count_copies(const Row *rows, size_t count)
+{
+    size_t copies = 0;
+
+    for (size_t i = 0; i < count; i++)
+        copies += copy_count(&rows[i]);
+    return copies;
+}
+
 /* Whether both are in one mailbox, whatever their names. */
 static bool
 is_same_mailbox(const LdaConfig *config, const Mailbox *a, const Mailbox *b)
@@ -275,12 +285,10 @@ is_same_domain(const Mailbox *a, const Mailbox *b)
  * mailbox by another name, or in the same domain. Whether that one keeps its room is known when it
  * has ended; then the question has an answer. */
 static bool
-is_for_others(const LdaConfig *config, const Row *rows, size_t index, const GError *error)
+lacks_room(const LdaConfig *config, const Row *rows, size_t index)
 {
     const Mailbox *mailbox = rows[index].recipient->mailbox;
 
-    if (!g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW))
-        return false;
     for (size_t i = 0; i < index; i++) {
         const Mailbox *other = rows[i].recipient->mailbox;
 
@@ -289,6 +297,24 @@ is_for_others(const LdaConfig *config, const Row *rows, size_t index, const GErr
             return true;
     }
     return false;
+}
+
+/* Descriptors, that those before it hold. */
+static bool
+lacks_descriptors(const Row *rows, size_t index, const GError *error)
+{
+    return (g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_MFILE) ||
+            g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NFILE)) &&
+           count_copies(rows, index) > 0;
+}
+
+/* Whether a row that failed may find what it lacks when those before it have ended. */
+static bool
+has_to_wait(const LdaConfig *config, const Row *rows, size_t index, const GError *error)
+{
+    return (g_error_matches(error, QUOTA_ERROR, QUOTA_ERROR_FULL_FOR_NOW) &&
+            lacks_room(config, rows, index)) ||
+           lacks_descriptors(rows, index, error);
 }
 
 /* As if it had not been begun. */
@@ -313,7 +339,7 @@ begin_row(Transaction *transaction, Row *rows, size_t index)
 
     if (stage(transaction, row, &error))
         return true;
-    if (is_for_others(config, rows, index, error)) {
+    if (has_to_wait(config, rows, index, error)) {
         put_back(transaction, row);
         return false;
     }

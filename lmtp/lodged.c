@@ -6,6 +6,7 @@
  */
 #include "lodge.h"
 
+#include "lda/descriptors.h"
 #include "lda/outcome.h"
 #include "lmtp/server.h"
 
@@ -130,5 +131,6 @@ main(int argc, char **argv)
     int status = parse_arguments(argc, argv, &arguments);
 
     umask(077); /* whatever we create is nobody else's until something says otherwise */
+    descriptors_raise_limit();
     return status >= 0 ? status : run(&arguments, argv);
 }

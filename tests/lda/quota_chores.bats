@@ -164,6 +164,18 @@ program() {
     grep -q 'user=eva@example.org .*took longer than 1 seconds' "$dir/logs/deliver.log"
 }
 
+@test "the soft limit of descriptors is raised, for programs too" {
+    limit 2
+    mkdir -m 777 "$dir/out"
+    program "ulimit -Sn > $dir/out/limit"
+    (
+        ulimit -Sn 100
+        ulimit -Hn 3000
+        deliver -o quota.warn_program=tell
+    )
+    [ "$(cat "$dir/out/limit")" -eq 3000 ]
+}
+
 # ---- usage for others --------------------------------------------------------
 
 @test "usage is published in the table that panels read" {

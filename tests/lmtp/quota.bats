@@ -136,3 +136,83 @@ PY
     [ "$(stat -c %u:%g "$T/mail/example.org/ana/Maildir/lodge-quota")" = 12345:12345 ]
     [ "$(accounts ana | cut -d' ' -f2)" -eq 1 ]
 }
+
+@test "a warning program that does not end holds up no reply" {
+    add ana@example.org --quota-messages 2
+    mkdir "$T/programs"
+    mkfifo -m 666 "$T/begun" "$T/gate"
+    printf '#!/bin/sh\necho begun > %s/begun\nread line < %s/gate\n' "$T" "$T" > "$T/programs/tell"
+    chmod 755 "$T/programs" "$T/programs/tell"
+    start -o quota.warn=50 -o quota.program_dir="$T/programs" -o quota.warn_program=tell -o quota.program_timeout=10m
+    python <<'PY'
+begun, gate = (os.open(T + name, os.O_RDWR) for name in ("/begun", "/gate"))
+client = Client(unix)
+client.begin()
+client.send("Subject: test\r\n\r\nhello\r\n.\r\n")
+assert os.read(begun, 100) == b"begun\n"
+client.expect("250 2.0.0")  # the gate is still closed
+os.write(gate, b"\n")
+client.deliver()
+client.quit()
+PY
+    until_true logged 'event=quota_warning .*percent=50 .*program=done'
+}
+
+@test "what mailboxes hold is published while the connection stays open" {
+    add ana@example.org
+    add eva@example.org
+    mkdir -m 777 "$T/state"
+    start -o quota.publish=yes -o quota.database="$T/state/quota.db"
+    python <<'PY'
+import glob, re, sqlite3
+
+def published():
+    if not os.path.exists(T + "/state/quota.db"):
+        return []
+    with sqlite3.connect(T + "/state/quota.db", timeout=30) as panel:
+        if not panel.execute("SELECT 1 FROM sqlite_master WHERE name = 'quota_usage'").fetchall():
+            return []
+        return panel.execute("SELECT username, bytes, messages FROM quota_usage ORDER BY username").fetchall()
+
+def stored(name):
+    files = glob.glob(f"{T}/mail/example.org/{name}/Maildir/new/*")
+    return (name + "@example.org", sum(int(re.search(r",S=(\d+)", file)[1]) for file in files), len(files))
+
+client = Client(unix)
+for name in ["ana", "ana", "eva"]:
+    client.deliver(recipient=name + "@example.org")
+assert stored("ana")[2] == 2
+wait_until(lambda: published() == [stored("ana"), stored("eva")], what="the table")
+client.deliver(recipient="eva@example.org")
+wait_until(lambda: published() == [stored("ana"), stored("eva")], what="the table")
+client.quit()
+PY
+}
+
+@test "a thousand recipients with a quota get their message under a usual limit of descriptors" {
+    sqlite3 "$T/etc/map.db" "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+        INSERT INTO users(email) SELECT 'u' || i || '@example.org' FROM n"
+    mkdir -p "$T"/mail/example.org/u{1..1000}/Maildir/{tmp,new,cur} # to make them takes syncs
+    [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/mail"
+    ulimit -Sn 1024
+    start -o quota.messages=5 -o lmtp.max_recipients=1000 -o mail.durability=none
+    python <<'PY'
+client = Client(unix)
+client.send("MAIL FROM:<test@test.example>\r\n" + "".join(f"RCPT TO:<u{n}@example.org>\r\n" for n in range(1, 1001)))
+for _ in range(1001):
+    client.expect("250")
+client.command("DATA", "354")
+client.send("Subject: test\r\n\r\nhello\r\n.\r\n")
+for n in range(1, 1001):
+    client.expect("250 2.0.0")
+client.quit()
+PY
+    [ "$(stored)" -eq 1000 ]
+}
+
+@test "the soft limit of descriptors is raised" {
+    ulimit -Sn 100
+    ulimit -Hn 3000
+    start
+    [ "$(sed -n 's/^Max open files *//p' "/proc/$server/limits" | awk '{ print $1, $2 }')" = "3000 3000" ]
+}
