@@ -194,14 +194,15 @@ append_text(GString *out, SieveText text, const char *charset)
 
 static bool
 decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_text, SieveText charset,
-       SieveText *content_out, bool *is_sound_out, GError **error)
+       SieveText *content_out, bool *is_sound_out, size_t *size_out)
 {
     GMimeContentEncoding transfer = g_mime_content_encoding_from_string(encoding.bytes);
     bool is_sound = transfer != GMIME_CONTENT_ENCODING_DEFAULT || encoding.len == 0;
     SieveText content = raw;
 
     if (!is_identity(transfer)) {
-        if (!sieve_arena_room(arena, content.len + 1024, error))
+        *size_out = content.len + 1024;
+        if (!sieve_arena_room(arena, *size_out, NULL))
             return false;
         content = undo_encoding(arena, transfer, content);
     }
@@ -211,7 +212,8 @@ decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_text, Sieve
 
         start_gmime();
         is_sound = append_text(text, content, charset_name) && is_sound;
-        if (!sieve_arena_room(arena, text->len, error))
+        *size_out = text->len;
+        if (!sieve_arena_room(arena, *size_out, NULL))
             return false;
         content = sieve_arena_text(arena, text->str, text->len);
     }
@@ -246,17 +248,17 @@ encoding_for(SieveText text)
     return is_plain ? GMIME_CONTENT_ENCODING_7BIT : GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
 }
 
-static GString *
-text_entity(SieveText text)
+static void
+append_text_entity(SieveText text, GString *out)
 {
     GMimeContentEncoding encoding = encoding_for(text);
-    GString *entity = g_string_new("Content-Type: text/plain; charset=utf-8\n");
 
-    g_string_append_printf(entity, "Content-Transfer-Encoding: %s\n\n",
+    g_string_append(out, "Content-Type: text/plain; charset=utf-8\n");
+    g_string_append_printf(out, "Content-Transfer-Encoding: %s\n\n",
                            g_mime_content_encoding_to_string(encoding));
     if (encoding == GMIME_CONTENT_ENCODING_7BIT) {
-        g_string_append_len(entity, text.bytes, (gssize)text.len);
-        return entity;
+        g_string_append_len(out, text.bytes, (gssize)text.len);
+        return;
     }
 
     GMimeEncoding state;
@@ -267,13 +269,12 @@ text_entity(SieveText text)
     size_t len = g_mime_encoding_step(&state, text.bytes, text.len, encoded);
 
     len += g_mime_encoding_flush(&state, "", 0, encoded + len);
-    g_string_append_len(entity, encoded, (gssize)len);
-    return entity;
+    g_string_append_len(out, encoded, (gssize)len);
 }
 
 const SieveMimeModule sieve_mime_module = {
     .version = LODGE_VERSION,
     .parameter = find_parameter,
     .decode = decode,
-    .text_entity = text_entity,
+    .append_text_entity = append_text_entity,
 };

@@ -154,9 +154,10 @@ sieve_mime_decode(SieveArena *arena, SieveText raw, SieveText encoding, bool is_
 
     if (module != NULL) {
         SieveText content;
+        size_t size = 0;
 
-        if (!module->decode(arena, raw, name, is_text, charset, &content, is_sound_out, error))
-            return false;
+        if (!module->decode(arena, raw, name, is_text, charset, &content, is_sound_out, &size))
+            return sieve_arena_room(arena, size, error); /* it says why not */
         *content_out = cut(content, is_text);
         return true;
     }
@@ -169,6 +170,9 @@ GString *
 sieve_mime_text_entity(SieveText text)
 {
     const SieveMimeModule *module = sieve_module_mime();
+    GString *entity = g_string_new(NULL);
 
-    return module == NULL ? g_string_new(NULL) : module->text_entity(text);
+    if (module != NULL)
+        module->append_text_entity(text, entity);
+    return entity;
 }

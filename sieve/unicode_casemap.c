@@ -25,8 +25,20 @@ compatibility(void)
     return unorm2_getNFKDInstance(&status); /* a singleton of ICU; NULL when it has no data */
 }
 
+/* What a character becomes, in UTF-8. */
+typedef struct {
+    char octets[LONGEST_DECOMPOSITION * U8_MAX_LENGTH];
+    int32_t len;
+} Folded;
+
 static void
-append_folded(const UNormalizer2 *normalizer, UChar32 character, GString *folded)
+append_character(Folded *folded, UChar32 character)
+{
+    U8_APPEND_UNSAFE(folded->octets, folded->len, character);
+}
+
+static void
+fold(const UNormalizer2 *normalizer, UChar32 character, Folded *folded)
 {
     UChar units[LONGEST_DECOMPOSITION];
     UErrorCode status = U_ZERO_ERROR;
@@ -35,60 +47,38 @@ append_folded(const UNormalizer2 *normalizer, UChar32 character, GString *folded
                                        : unorm2_getDecomposition(normalizer, title, units,
                                                                  LONGEST_DECOMPOSITION, &status);
 
+    folded->len = 0;
     if (count < 0 || U_FAILURE(status)) {
-        g_string_append_unichar(folded, (gunichar)title);
+        append_character(folded, title);
         return;
     }
     for (int32_t i = 0; i < count;) {
         UChar32 part;
 
         U16_NEXT(units, i, count, part);
-        g_string_append_unichar(folded, (gunichar)part);
+        append_character(folded, part);
     }
 }
 
-static void
-append_origins(GArray *origins, size_t count, size_t origin)
-{
-    guint32 offset = (guint32)origin;
-
-    for (size_t i = 0; origins != NULL && i < count; i++)
-        g_array_append_val(origins, offset);
-}
-
-static void
-append_as_is(SieveText text, GString *folded, GArray *origins)
-{
-    g_string_append_len(folded, text.bytes, (gssize)text.len);
-    for (size_t i = 0; i < text.len; i++)
-        append_origins(origins, 1, i);
-}
-
-static void
-casemap(SieveText text, GString *folded, GArray *origins)
+static bool
+casemap(SieveText text, void (*take)(const char *octets, size_t len, size_t origin, void *data),
+        void *data)
 {
     const UNormalizer2 *normalizer = compatibility();
-    size_t folded_before = folded->len;
-    guint origins_before = origins == NULL ? 0 : origins->len;
     int32_t len = (int32_t)MIN(text.len, (size_t)G_MAXINT32);
+    Folded folded;
 
     for (int32_t i = 0; i < len;) {
         int32_t start = i;
-        size_t before = folded->len;
         UChar32 character;
 
         U8_NEXT(text.bytes, i, len, character);
-        if (character < 0) {
-            /* RFC 5051 section 2 (1)(b): "any partial preparation results are discarded". */
-            g_string_truncate(folded, folded_before);
-            if (origins != NULL)
-                g_array_set_size(origins, origins_before);
-            append_as_is(text, folded, origins);
-            return;
-        }
-        append_folded(normalizer, character, folded);
-        append_origins(origins, folded->len - before, (size_t)start);
+        if (character < 0)
+            return false;
+        fold(normalizer, character, &folded);
+        take(folded.octets, (size_t)folded.len, (size_t)start, data);
     }
+    return true;
 }
 
 const SieveUnicodeModule sieve_unicode_module = {.version = LODGE_VERSION, .casemap = casemap};
