@@ -95,6 +95,15 @@ stat_map(const char *path, struct stat *info_out, GError **error)
     return false;
 }
 
+static bool
+run_control(sqlite3_stmt *stmt)
+{
+    int rc = sqlite3_step(stmt);
+
+    (void)sqlite3_reset(stmt);
+    return rc == SQLITE_DONE;
+}
+
 /* The identity is taken before the file is opened: replaced in between, the next
  * lookup sees a difference and opens again. */
 static Connection *
@@ -113,18 +122,23 @@ connection_open(const Mailmap *map, GError **error)
     connection->db = database_open(path, false, map->options.busy_timeout_ms, error);
     if (connection->db == NULL)
         return NULL;
-    if (sql == map->preset->query && map->preset->own_schema &&
-        !migrate_check(connection->db, path, error))
-        return NULL;
     connection->begin = database_prepare(connection->db, path, "BEGIN", error);
     if (connection->begin == NULL)
         return NULL;
     connection->end = database_prepare(connection->db, path, "COMMIT", error);
     if (connection->end == NULL)
         return NULL;
+    /* In one transaction: outside of one each statement takes SQLite's locks, nine system calls,
+     * and `deliver` opens the map for each message. */
+    if (!run_control(connection->begin))
+        return (database_set_error(connection->db, path, "read", error), NULL);
+    if (sql == map->preset->query && map->preset->own_schema &&
+        !migrate_check(connection->db, path, error))
+        return NULL;
     connection->query = query_new(connection->db, path, sql, error);
     if (connection->query == NULL)
         return NULL;
+    (void)run_control(connection->end); /* it only read */
     connection->answers = answers_new(connection->db);
     return g_steal_pointer(&connection);
 }
@@ -215,15 +229,6 @@ find_row(const Mailmap *map, const FoldedAddress *address, Mailbox **mailbox_out
     }
     *mailbox_out = g_steal_pointer(&mailbox);
     return true;
-}
-
-static bool
-run_control(sqlite3_stmt *stmt)
-{
-    int rc = sqlite3_step(stmt);
-
-    (void)sqlite3_reset(stmt);
-    return rc == SQLITE_DONE;
 }
 
 /* Asks in one transaction; *mailbox_out as above. */
