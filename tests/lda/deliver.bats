@@ -60,6 +60,24 @@ nothing_stored() { [ -z "$(find "$dir/mail" -type f)" ]; }
 
 # ---- delivered ---------------------------------------------------------------
 
+@test "a script that needs GMime and ICU has them beside the GLib of the program" {
+    mkdir -p "$dir/tree/lda" "${inbox%/Maildir}"
+    cp "$dir/deliver" "$dir/tree/lda/"
+    cp -r "$LODGE_BUILD/modules" "$dir/tree/"
+    cat > "${inbox%/Maildir}/.dovecot.sieve" <<-'SIEVE'
+	require ["body", "fileinto", "mailbox", "comparator-i;unicode-casemap"];
+	if allof (body :content "text" :contains "héllo",
+	          header :comparator "i;unicode-casemap" :matches "subject" "*ÄRGER!*") { fileinto :create "found"; }
+	SIEVE
+    [ "$(id -u)" -ne 0 ] || chown -R 65534:65534 "$dir/mail"
+    printf 'Subject: =?utf-8?B?w6RyZ2VyIQ==?=\nContent-Type: text/plain; charset=iso-8859-1\n%s\n\naOlsbG8=\n' \
+        'Content-Transfer-Encoding: base64' > "$dir/msg"
+    run --separate-stderr "${as[@]}" "$dir/tree/lda/deliver" -c "$dir/lodge.conf" -d ana@example.org < "$dir/msg"
+    [ "$status" -eq 0 ]
+    [ -z "$stderr" ]
+    [[ $output == *"stored in found" ]]
+}
+
 @test "a delivered message is whole, and stdout says where it is" {
     deliver_msg -f bob@example.com -d ana@example.org
     [ "$status" -eq 0 ]
