@@ -6,6 +6,7 @@
  */
 #include "lda/room.h"
 
+#include "lda/decimal.h"
 #include "lda/mailbox_quota.h"
 
 struct Room {
@@ -162,13 +163,19 @@ room_limits(const Room *room)
     return &mailbox_quota_settings(room->quota)->limits;
 }
 
+/* Without printf(3), which each delivery would notice. */
 static void
 describe(GString *text, guint64 used, guint64 limit, const char *unit)
 {
-    g_string_append_printf(text, "%s%" G_GUINT64_FORMAT, text->len > 0 ? ", " : "", used);
-    if (limit > 0)
-        g_string_append_printf(text, "/%" G_GUINT64_FORMAT, limit);
-    g_string_append_printf(text, " %s", unit);
+    if (text->len > 0)
+        g_string_append(text, ", ");
+    decimal_append(text, used, 1);
+    if (limit > 0) {
+        g_string_append_c(text, '/');
+        decimal_append(text, limit, 1);
+    }
+    g_string_append_c(text, ' ');
+    g_string_append(text, unit);
 }
 
 char *
