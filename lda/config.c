@@ -143,15 +143,32 @@ scan_line(char *line, unsigned number, char **section)
     return entry;
 }
 
+/* What lodge init writes is comments, nearly all of it, and `deliver` reads it for each message. */
+static bool
+is_comment(const char *line)
+{
+    while (*line == ' ' || *line == '\t')
+        line++;
+    return *line == '#' || *line == '\n' || *line == '\0';
+}
+
+/* Appends the lines that say something to settings. */
 static GPtrArray *
-scan_lines(const char *text)
+scan_lines(const char *text, GString *settings)
 {
     g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func(entry_free);
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     g_autofree char *section = NULL;
+    unsigned number = 1;
 
-    for (unsigned i = 0; lines[i] != NULL; i++) {
-        Entry *entry = scan_line(lines[i], i + 1, &section);
+    for (const char *start = text, *end; *start != '\0'; start = end, number++) {
+        end = strchrnul(start, '\n');
+        end += *end != '\0' ? 1 : 0;
+        if (is_comment(start))
+            continue;
+        g_string_append_len(settings, start, end - start);
+
+        g_autofree char *line = g_strndup(start, (gsize)(end - start));
+        Entry *entry = scan_line(line, number, &section);
 
         if (entry != NULL)
             g_ptr_array_add(entries, entry);
@@ -221,16 +238,18 @@ apply_entry(Reading *reading, const Entry *entry, GKeyFile *file, GHashTable *se
 }
 
 static void
-apply_text(Reading *reading, const char *text, size_t len)
+apply_text(Reading *reading, const char *text)
 {
-    g_autoptr(GPtrArray) entries = scan_lines(text);
+    g_autoptr(GString) settings = g_string_new(NULL);
+    g_autoptr(GPtrArray) entries = scan_lines(text, settings);
     g_autoptr(GKeyFile) file = g_key_file_new();
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GError) error = NULL;
 
     if (!check_syntax(reading, entries))
         return;
-    if (len > 0 && !g_key_file_load_from_data(file, text, len, G_KEY_FILE_NONE, &error)) {
+    if (settings->len > 0 &&
+        !g_key_file_load_from_data(file, settings->str, settings->len, G_KEY_FILE_NONE, &error)) {
         complain(reading, 0, CONFIG_ERROR_FILE, "%s", error->message);
         return;
     }
@@ -336,7 +355,7 @@ read_file(Reading *reading, bool may_be_missing)
     if (memchr(text, '\0', len) != NULL || !g_utf8_validate(text, (gssize)len, NULL))
         complain(reading, 0, CONFIG_ERROR_FILE, "not a text file in UTF-8");
     else
-        apply_text(reading, text, len);
+        apply_text(reading, text);
 }
 
 static void
