@@ -6,8 +6,32 @@
  */
 #include "lda/lda_private.h"
 
+#include <pthread.h>
+
 /* 2024-01-01: what transaction ids count from, to have eight digits until 2093. */
 #define ID_EPOCH_US (G_GINT64_CONSTANT(1704067200) * G_USEC_PER_SEC)
+
+/* This process, which each delivery asks for twice: a system call each. 0: not asked since the
+ * start, or the fork. */
+static pid_t known_pid;
+
+static void
+forget_pid(void)
+{
+    known_pid = 0;
+}
+
+static pid_t
+own_pid(void)
+{
+    static gsize is_watched; /* 1: a child is told that it is one, 2: it cannot be */
+
+    if (g_once_init_enter(&is_watched))
+        g_once_init_leave(&is_watched, pthread_atfork(NULL, NULL, forget_pid) == 0 ? 1 : 2);
+    if (known_pid == 0 || is_watched != 1)
+        known_pid = getpid();
+    return known_pid;
+}
 
 static char *
 own_hostname(const LdaConfig *config)
@@ -71,7 +95,7 @@ lda_message_new(const Lda *lda)
 MaildirNamer *
 lda_namer(Lda *lda)
 {
-    pid_t pid = getpid();
+    pid_t pid = own_pid();
 
     if (lda->namer.host != NULL && lda->namer.pid == pid)
         return &lda->namer;
@@ -148,6 +172,6 @@ lda_transaction_id(Lda *lda)
 
     lda->last_id = MAX(now, lda->last_id + 1);
     write_base62(digits, 8, (guint64)lda->last_id);
-    write_base62(digits + 8, 4, (guint64)getpid());
+    write_base62(digits + 8, 4, (guint64)own_pid());
     return g_strdup(digits);
 }
