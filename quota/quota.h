@@ -126,7 +126,9 @@ typedef struct {
 } QuotaChange;
 
 /* The file is in its place: enters it in "maildirsize" and ends the reservation. A failure costs
- * the next delivery a count, nothing else. */
+ * the next delivery a count, nothing else. Only on shared storage is the line durable: one that is
+ * lost with the power is missed until the next count, which comes before a refusal
+ * (doc/quota.md). */
 bool quota_settle(Quota *quota, gint64 now_us, QuotaChange *change_out, GError **error);
 
 /* ---- for `lodge quota verify` -------------------------------------------- */
