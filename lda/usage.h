@@ -105,7 +105,8 @@ bool usage_sum(Usage *usage, const char *domain, QuotaUsage *used_out, GError **
 bool usage_claim_refresh(Usage *usage, const char *domain, gint64 now_us, gint64 interval_s,
                          bool *claimed_out, GError **error);
 
-/* Stamps of the rows of a domain (or "", for one that has none) by user. */
+/* Stamps of the rows of a domain by user; "" for one that has none, and for a mailbox that
+ * something is set aside for: what it holds is to be asked for. */
 GHashTable *usage_stamps(Usage *usage, const char *domain, GError **error);
 
 /* A mailbox that the map has no more. */

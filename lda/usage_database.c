@@ -44,7 +44,10 @@ static const char *const statements[SQL_STATEMENTS] = {
     [SQL_SET_FULL] = "UPDATE quota_domains SET full_since_us = ?2 WHERE domain = ?1",
     [SQL_CLAIM] = "UPDATE quota_domains SET refreshed_us = ?2 WHERE domain = ?1"
                   " AND refreshed_us NOT BETWEEN ?2 - ?3 AND ?2",
-    [SQL_STAMPS] = "SELECT username, coalesce(stamp, '') FROM quota_usage WHERE domain = ?1",
+    /* What is set aside may have been stored by a process that was killed before it said so. */
+    [SQL_STAMPS] = "SELECT username, CASE WHEN username IN"
+                   " (SELECT username FROM quota_holds WHERE domain = ?1)"
+                   " THEN '' ELSE coalesce(stamp, '') END FROM quota_usage WHERE domain = ?1",
     [SQL_FORGET] = "DELETE FROM quota_usage WHERE username = ?1",
     [SQL_REFRESHED] = "INSERT INTO quota_domains(domain, refreshed_us) VALUES(?1, ?2)"
                       " ON CONFLICT(domain) DO UPDATE SET refreshed_us = ?2",

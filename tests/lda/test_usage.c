@@ -741,6 +741,30 @@ stamps_of_a_domain_are_told_by_user(void **state)
     assert_string_equal(g_hash_table_lookup(stamps, "bob@example.org"), "");
 }
 
+/* A process that is killed may have stored the message: its mailbox must be asked before what it
+ * had set aside is dropped. */
+static void
+mailbox_that_something_is_set_aside_for_has_no_stamp(void **state)
+{
+    Fixture *fixture = *state;
+    const UsageRow row = {.user = "ana@example.org", .measured_us = now_us, .stamp = "1:2:3"};
+
+    usage_note(fixture->usage, &row, 0);
+    flush(fixture->usage);
+    know_domain(fixture->usage);
+
+    UsageVerdict verdict = admit(fixture->usage, "ana@example.org", 1, 100);
+    g_autoptr(GHashTable) during = usage_stamps(fixture->usage, DOMAIN, NULL);
+
+    assert_string_equal(g_hash_table_lookup(during, "ana@example.org"), "");
+    usage_release(fixture->usage, verdict.hold);
+    flush(fixture->usage);
+
+    g_autoptr(GHashTable) after = usage_stamps(fixture->usage, DOMAIN, NULL);
+
+    assert_string_equal(g_hash_table_lookup(after, "ana@example.org"), "1:2:3");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -777,6 +801,7 @@ main(void)
         TEST(what_is_set_aside_outlives_a_database_that_must_be_opened_again),
         TEST(mailbox_that_is_gone_from_the_map_does_not_count_any_more),
         TEST(stamps_of_a_domain_are_told_by_user),
+        TEST(mailbox_that_something_is_set_aside_for_has_no_stamp),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
