@@ -25,7 +25,7 @@ with a journal (lda/journal.h), and the model is that of one, and of nothing bet
 
 - Changes of names are made durable in the order in which they were made, whatever the directory: a
   crash keeps all up to some instant, and none after it.
-- An fsync of anything makes those durable that were made before it was begun.
+- An fsync of a directory makes its last change durable, and with it all that came before, but nothing later.
 - What was written to a file before sync_file_range was begun is whole if the instant is after its
   return. Else each write is lost or kept, even when the name is there.
 
@@ -195,18 +195,21 @@ class Disk:
         path = call.descriptor
         if not self.is_ours(path) and path != self.root:
             return []
-        changed = self.names if self.has_journal else self.inside[path]
+        last, changed = call.began, self.inside[path]
+        if self.has_journal:
+            last = max((when for child in changed for when, _, _ in self.names[child].changes if when < call.began), default=-1)
+            changed = self.names
         touched = [child for child in changed if self.names[child].durable < len(self.names[child].changes)]
         for child in touched:
             name = self.names[child]
-            name.durable = max(name.durable, sum(when < call.began for when, _, _ in name.changes))
+            name.durable = max(name.durable, sum(when <= last for when, _, _ in name.changes))
         number = self.now(path)
         if number not in (None, DIRECTORY):
             file = self.files[number]
             file.durable = max(file.durable, sum(when < call.began for when, _, _ in file.writes))
             touched.append(number)
         for file in self.files if self.has_journal else ():
-            file.durable = max([file.durable, *(count for when, count in file.waited_for if when < call.began)])
+            file.durable = max([file.durable, *(count for when, count in file.waited_for if when <= last)])
         return touched
 
     def _reply(self, call):
