@@ -105,9 +105,9 @@ typedef struct MaildirCopy MaildirCopy;
 MaildirCopy *maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
                            const MaildirCopyOptions *options, GError **error);
 
-int maildir_copy_fd(const MaildirCopy *copy);             /* the staged file, for commit_contents() */
-int maildir_copy_directory_fd(const MaildirCopy *copy);   /* new/ or cur/, for commit_names() */
-const char *maildir_copy_path(const MaildirCopy *copy);   /* where it lies once published */
+int maildir_copy_fd(const MaildirCopy *copy);           /* the staged file, for commit_contents() */
+int maildir_copy_directory_fd(const MaildirCopy *copy); /* new/ or cur/, for commit_names() */
+const char *maildir_copy_path(const MaildirCopy *copy); /* where it lies once published */
 const char *maildir_copy_folder(const MaildirCopy *copy); /* "INBOX", "Lists.ietf" */
 
 /* Renames the copy from tmp/ to its place. Never replaces a file. */
