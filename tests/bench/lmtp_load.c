@@ -25,7 +25,7 @@
 #include <sys/uio.h>
 
 static char *address, *recipient_pattern;
-static int connections = 1, recipients = 1, users = 400, size = 4096, transactions, reuse;
+static int connections = 1, recipients = 1, users = 400, size = 4096, transactions, reuse, first;
 static double seconds = 2;
 
 static const GOptionEntry options[] = {
@@ -33,6 +33,7 @@ static const GOptionEntry options[] = {
     {"connections", 'c', 0, G_OPTION_ARG_INT, &connections, "connections at once", "N"},
     {"recipients", 'r', 0, G_OPTION_ARG_INT, &recipients, "recipients of each message", "N"},
     {"users", 0, 0, G_OPTION_ARG_INT, &users, "recipients to take in turn", "N"},
+    {"first", 0, 0, G_OPTION_ARG_INT, &first, "recipient to begin with", "N"},
     {"recipient", 0, 0, G_OPTION_ARG_STRING, &recipient_pattern,
      "address, # is the user's number (user#@example.org)", "PATTERN"},
     {"size", 's', 0, G_OPTION_ARG_INT, &size, "octets of the message", "N"},
@@ -352,7 +353,8 @@ main(int argc, char **argv)
     g_autoptr(GArray) latencies = g_array_new(FALSE, FALSE, sizeof(gint64));
     Load load = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
                  .message = bench_message((guint64)size, "\r\n"),
-                 .latencies = latencies};
+                 .latencies = latencies,
+                 .user = first};
 
     g_string_append(load.message, ".\r\n");
     gint64 start_us = g_get_monotonic_time();
