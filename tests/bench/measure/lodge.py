@@ -76,6 +76,8 @@ class Lodge:
     def start(self):
         self.server = subprocess.Popen([program(self.build, "lodged"), "-c", self.conf])
         wait_for(lambda: os.path.exists(self.socket) and children(self.server.pid), "lodged did not start", self.server)
+        # What was left in tmp/ is looked for once, with the lowest priority: not part of any delivery.
+        wait_for(lambda: not any(is_sweeper(pid) for pid in self.workers()), "the sweep does not end", self.server, seconds=600)
 
     def workers(self):
         return children(self.server.pid)
@@ -84,6 +86,13 @@ class Lodge:
         if self.server is not None:
             stop(self.server)
             self.server = None
+
+
+def is_sweeper(pid):
+    try:
+        return os.getpriority(os.PRIO_PROCESS, pid) == 19
+    except ProcessLookupError:
+        return False
 
 
 def write_script(home, script):

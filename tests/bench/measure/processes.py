@@ -53,9 +53,9 @@ def forget_peak(pid):
         file.write("5")
 
 
-def wait_for(condition, what, process):
-    """Asks until condition() holds; ends the benchmark when the process ends before, or after a minute."""
-    end = time.monotonic() + 60
+def wait_for(condition, what, process, seconds=60):
+    """Asks until condition() holds; ends the benchmark when the process ends before, or when the time is over."""
+    end = time.monotonic() + seconds
     while not condition():
         if process.poll() is not None or time.monotonic() > end:
             sys.exit(f"bench: {what}")
