@@ -41,6 +41,7 @@ class Lodge:
             "lmtp.min_workers": str(workers),
             "lmtp.max_workers": str(workers + 10),
             "log.path": self.log,
+            "quota.database": f"{self.mail}/.quota.db",
             "policy.listen": f"unix:{self.policy}",
             "policy.socket_mode": "0666",
             "policy.socket_group": "",
