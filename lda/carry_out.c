@@ -132,6 +132,7 @@ carry_out_stage(const CarryOut *delivery, Maildir *maildir, const char *folder,
             copy->stage_flags | (config->mail.compress == COMPRESS_GZIP ? MAILDIR_GZIP : 0),
         .gzip_level = (int)config->mail.compress_level,
         .now_us = delivery->now_us,
+        .twin = copy->message == delivery->message ? delivery->twin : NULL,
     };
 
     if (copy->flags != NULL && copy->flags[0] != NULL) {

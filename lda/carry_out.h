@@ -31,7 +31,8 @@ typedef struct {
     Message *message;
     const char *headers; /* prepended */
     MaildirNamer *namer;
-    Room *room; /* NULL: nothing is limited */
+    Room *room;        /* NULL: nothing is limited */
+    MaildirTwin *twin; /* of copies of message, with the rights of this recipient */
     gint64 now_us;
     const char *hostname;
     const char *transaction_id;

@@ -47,6 +47,10 @@
  *   XFS, btrfs          either
  * No order is right on all three kinds of ext4, and the gain is small.
  *
+ * Copies that share a file (maildir_stage()) are linked in tmp/ before the file is made durable,
+ * and renamed afterwards: the link count that goes to the disk with the file is that of all its
+ * names, also on ext4 without a journal, and elsewhere link(2) is one transaction.
+ *
  * fsync and not fdatasync: a new file's size and a directory's entries are what must
  * survive. EINTR cannot lose the sync: it is simply asked for again. Any other
  * failure is final, since Linux drops the dirty pages that could not be written; a
@@ -229,6 +233,20 @@ sync_all(Commit *commit, Work *work)
         sync_by_threads(work);
 }
 
+/* Of each item the first that is the same file. */
+static void
+find_firsts(const CommitItem *items, size_t count, size_t *first)
+{
+    g_autofree struct stat *stats = g_new0(struct stat, count);
+
+    for (size_t i = 0; i < count; i++) {
+        bool is_known = items[i].fd >= 0 && count > 1 && fstat(items[i].fd, &stats[i]) == 0;
+
+        first[i] = is_known ? first_of(stats, items, i) : i;
+    }
+}
+
+/* Items of which no two are the same file. */
 static void
 sync_items(Commit *commit, CommitItem *items, size_t count)
 {
@@ -237,46 +255,40 @@ sync_items(Commit *commit, CommitItem *items, size_t count)
         return;
     }
 
-    g_autofree struct stat *stats = g_new0(struct stat, count);
-    g_autofree size_t *first = g_new0(size_t, count);
     g_autofree CommitItem **distinct = g_new0(CommitItem *, count);
     Work work = {.items = distinct};
 
     for (size_t i = 0; i < count; i++) {
-        first[i] = i;
         items[i].error = 0;
-        if (items[i].fd < 0)
-            continue;
-        if (fstat(items[i].fd, &stats[i]) == 0) {
-            if (S_ISREG(stats[i].st_mode))
-                start_writing(items[i].fd);
-            first[i] = first_of(stats, items, i);
-        }
-        if (first[i] == i)
+        if (items[i].fd >= 0)
             distinct[work.count++] = &items[i];
     }
     sync_all(commit, &work);
-    for (size_t i = 0; i < count; i++)
-        items[i].error = items[first[i]].error;
 }
 
 void
 commit_contents(Commit *commit, CommitItem *items, size_t count)
 {
     g_autofree CommitItem *others = g_new0(CommitItem, count);
+    g_autofree size_t *first = g_new0(size_t, count);
 
+    find_firsts(items, count, first);
     for (size_t i = 0; i < count; i++) {
-        bool is_ordered = items[i].fd >= 0 && journal_of(items[i].fd) != 0;
+        bool is_new = items[i].fd >= 0 && first[i] == i;
+        bool is_ordered = is_new && journal_of(items[i].fd) != 0;
 
-        others[i].fd = is_ordered ? -1 : items[i].fd;
-        if (is_ordered && count > 1)
+        others[i].fd = is_new && !is_ordered ? items[i].fd : -1;
+        if (is_new && count > 1)
             start_writing(items[i].fd);
     }
     sync_items(commit, others, count);
+    /* Who waits for a file a second time is not told again that it failed. */
     for (size_t i = 0; i < count; i++) {
-        bool is_ordered = others[i].fd != items[i].fd;
+        bool is_ordered = first[i] == i && others[i].fd != items[i].fd;
 
-        items[i].error = is_ordered ? write_and_wait(items[i].fd) : others[i].error;
+        items[i].error = is_ordered      ? write_and_wait(items[i].fd)
+                         : first[i] == i ? others[i].error
+                                         : items[first[i]].error;
     }
 }
 
@@ -296,12 +308,21 @@ commit_names(Commit *commit, CommitItem *items, size_t count)
 {
     g_autofree CommitItem *needed = g_new0(CommitItem, count);
     g_autofree dev_t *journals = g_new0(dev_t, count);
+    g_autofree size_t *first = g_new0(size_t, count);
 
+    find_firsts(items, count, first);
     for (size_t i = 0; count > 1 && i < count; i++)
         journals[i] = items[i].fd >= 0 ? journal_of(items[i].fd) : 0;
-    for (size_t i = 0; i < count; i++)
-        needed[i].fd = last_of(journals, count, i) == i ? items[i].fd : -1;
+    for (size_t i = 0; i < count; i++) {
+        /* The last change of a journal, and of other directories the first descriptor. */
+        size_t last = last_of(journals, count, i);
+
+        needed[i].fd = last == i && (journals[i] != 0 || first[i] == i) ? items[i].fd : -1;
+    }
     sync_items(commit, needed, count);
-    for (size_t i = 0; i < count; i++)
-        items[i].error = needed[last_of(journals, count, i)].error;
+    for (size_t i = 0; i < count; i++) {
+        size_t from = journals[i] != 0 ? last_of(journals, count, i) : first[i];
+
+        items[i].error = needed[from].error;
+    }
 }

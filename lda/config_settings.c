@@ -72,7 +72,8 @@ static const ConfigSetting settings[] = {
     COUNT(mail, hopcount_limit, "50", 1, 1000,
           "Messages with more Received fields than this are in a loop and are refused."),
     WORD(mail, delivered_to, "always, single, never", "always",
-         "When to prepend Delivered-To: always, or only for a message with a single recipient."),
+         "When to prepend Delivered-To: always, or only for a message with a single recipient. "
+         "Copies without it share one file (hard links) where owner, mode and group are the same."),
     WORD(mail, detail_folder, "no, existing, create", "no",
          "Whether mail for user+detail goes to the folder of that name: never, if it exists, or "
          "always."),

@@ -52,6 +52,8 @@ typedef struct {
     const LdaEnvelope *envelope;
     Message *message;
     TraceOptions trace;
+    MaildirTwin twin;          /* of copies that do not name their recipients */
+    const Mailbox *twin_owner; /* with whose rights it was made; NULL: nobody's yet */
 } Transaction;
 
 static void
@@ -141,6 +143,22 @@ is_utf8(const LdaEnvelope *envelope)
     return envelope->protocol != NULL && strncmp(envelope->protocol, "UTF8", 4) == 0;
 }
 
+/* Copies that name their recipients are all different, and a file has one owner. */
+static MaildirTwin *
+twin_for(Transaction *transaction, const Mailbox *mailbox)
+{
+    const LdaConfig *config = transaction->lda->config;
+    const Mailbox *owner = transaction->twin_owner;
+
+    if (transaction->trace.single || config->mail.delivered_to == DELIVERED_TO_ALWAYS)
+        return NULL;
+    if (owner != NULL && config->mail.per_user_ids &&
+        (owner->uid != mailbox->uid || owner->gid != mailbox->gid))
+        maildir_twin_clear(&transaction->twin);
+    transaction->twin_owner = mailbox;
+    return &transaction->twin;
+}
+
 static bool
 stage_copies(Transaction *transaction, Row *row, GError **error)
 {
@@ -172,6 +190,7 @@ stage_copies(Transaction *transaction, Row *row, GError **error)
         .headers = headers,
         .namer = lda_namer(lda),
         .room = row->room,
+        .twin = twin_for(transaction, recipient->mailbox),
         .now_us = transaction->trace.now_us,
         .hostname = lda->hostname,
         .transaction_id = transaction->trace.transaction_id,
@@ -505,6 +524,7 @@ deliver_group(Transaction *transaction, Row *rows, size_t count)
     const LdaConfig *config = transaction->lda->config;
     size_t staged = stage_some(transaction, rows, count);
 
+    maildir_twin_clear(&transaction->twin);
     commit(transaction->lda, rows, staged, false);
     for (size_t i = 0; i < staged; i++) {
         if (copy_count(&rows[i]) > 0)
@@ -580,6 +600,7 @@ lda_deliver(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope, M
                            .started_us = g_get_monotonic_time()};
     Transaction transaction = {.lda = lda, .envelope = envelope, .message = message};
 
+    maildir_twin_init(&transaction.twin);
     transaction.trace = (TraceOptions){.host = lda->hostname,
                                        .transaction_id = transaction_id,
                                        .now_us = g_get_real_time(),

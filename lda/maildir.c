@@ -433,6 +433,80 @@ write_copy(const MaildirCopy *copy, const MaildirCopyOptions *options, Message *
     return false;
 }
 
+/* ---- one file for many ---------------------------------------------------- */
+
+void
+maildir_twin_init(MaildirTwin *twin)
+{
+    *twin = (MaildirTwin){.fd = -1, .tmp_fd = -1};
+}
+
+void
+maildir_twin_clear(MaildirTwin *twin)
+{
+    lodge_close(&twin->fd);
+    lodge_close(&twin->tmp_fd);
+    g_clear_pointer(&twin->name, g_free);
+    g_clear_pointer(&twin->headers, g_free);
+}
+
+static bool
+is_twin(const MaildirTwin *twin, const MaildirAccess *access, const MaildirCopyOptions *options,
+        const Message *message)
+{
+    return twin != NULL && twin->fd >= 0 && twin->message == message &&
+           twin->stage_flags == (options->stage_flags & MAILDIR_GZIP) &&
+           twin->gzip_level == options->gzip_level && twin->mode == (access->mode & 0666) &&
+           twin->gid == access->gid && strcmp(twin->headers, options->headers) == 0;
+}
+
+/* Whatever is in the way (another file system, too many links, a project of its own, a twin
+ * that was taken back), a file of its own can be had. */
+static bool
+link_to_twin(MaildirCopy *copy, const MaildirTwin *twin)
+{
+    if (linkat(twin->tmp_fd, twin->name, copy->tmp_fd, copy->name, 0) != 0)
+        return false;
+    copy->in_tmp = true;
+    copy->fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, 0);
+    if (copy->fd >= 0)
+        return true;
+    (void)unlinkat(copy->tmp_fd, copy->name, 0); /* swept up otherwise */
+    copy->in_tmp = false;
+    return false;
+}
+
+static void
+become_twin(const MaildirCopy *copy, MaildirTwin *twin, const MaildirAccess *access,
+            const MaildirCopyOptions *options, const Message *message)
+{
+    maildir_twin_clear(twin);
+    *twin = (MaildirTwin){.fd = fcntl(copy->fd, F_DUPFD_CLOEXEC, 0),
+                          .tmp_fd = fcntl(copy->tmp_fd, F_DUPFD_CLOEXEC, 0),
+                          .name = g_strdup(copy->name),
+                          .message = message,
+                          .headers = g_strdup(options->headers),
+                          .stage_flags = options->stage_flags & MAILDIR_GZIP,
+                          .gzip_level = options->gzip_level,
+                          .mode = access->mode & 0666,
+                          .gid = access->gid};
+    if (twin->tmp_fd < 0)
+        maildir_twin_clear(twin);
+}
+
+static bool
+fill(MaildirCopy *copy, const MaildirAccess *access, Message *message,
+     const MaildirCopyOptions *options, GError **error)
+{
+    if (is_twin(options->twin, access, options, message) && link_to_twin(copy, options->twin))
+        return true;
+    if (!create_file(copy, access, error) || !write_copy(copy, options, message, error))
+        return false;
+    if (options->twin != NULL)
+        become_twin(copy, options->twin, access, options, message);
+    return true;
+}
+
 static MaildirCopy *
 stage_in(const Maildir *maildir, const Folder *folder, MaildirNamer *namer, Message *message,
          const MaildirCopyOptions *options, GError **error)
@@ -448,7 +522,7 @@ stage_in(const Maildir *maildir, const Folder *folder, MaildirNamer *namer, Mess
     const char *box = strcmp(copy->name, copy->final_name) == 0 ? "new" : "cur";
 
     if (!open_or_repair_boxes(maildir, folder, box, copy, options, namer, error) ||
-        !create_file(copy, &folder->access, error) || !write_copy(copy, options, message, error))
+        !fill(copy, &folder->access, message, options, error))
         return NULL;
     return g_steal_pointer(&copy);
 }

@@ -78,6 +78,22 @@ typedef enum {
     MAILDIR_NO_SUBSCRIBE = 1 << 2,  /* do not subscribe to what is made */
 } MaildirStageFlags;
 
+/* The latest copy of a message that has a file of its own, so that the next of the same octets
+ * may be a link to it. To be cleared before the message is gone. */
+typedef struct {
+    int fd, tmp_fd; /* of the copy's file and directory, opened once more; -1: none yet */
+    char *name;     /* in tmp/ */
+    const Message *message;
+    char *headers;
+    MaildirStageFlags stage_flags; /* MAILDIR_GZIP or not */
+    int gzip_level;
+    mode_t mode;
+    gid_t gid;
+} MaildirTwin;
+
+void maildir_twin_init(MaildirTwin *twin);
+void maildir_twin_clear(MaildirTwin *twin);
+
 /* What to store, beside the message itself. */
 typedef struct {
     const char *folder;          /* as the user names it; NULL or "INBOX" */
@@ -88,6 +104,7 @@ typedef struct {
     MaildirStageFlags stage_flags;
     int gzip_level; /* 1 to 9 */
     gint64 now_us;
+    MaildirTwin *twin; /* NULL: the copy has a file of its own; else for copies of one owner */
 } MaildirCopyOptions;
 
 /* The name of such a copy, without its flags. Free with g_free(). */
@@ -100,7 +117,8 @@ typedef struct MaildirCopy MaildirCopy;
  * Fails with G_FILE_ERROR (G_FILE_ERROR_NOENT: the folder does not exist and was
  * not to be created) or LDA_ERROR_BAD_FOLDER. A failure leaves nothing behind. A
  * keyword or subscription that cannot be entered in Dovecot's files in time is a
- * g_warning() and no failure. One call in 64 also removes old files in that tmp/.
+ * g_warning() and no failure. With a twin of the same octets, mode and group the copy is a link
+ * to its file where the file system makes one. One call in 64 also removes old files in that tmp/.
  * The copy holds three descriptors and may outlive the Maildir. */
 MaildirCopy *maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
                            const MaildirCopyOptions *options, GError **error);

@@ -267,6 +267,11 @@ def lmtp(lodge, recorder, proven):
         with_journal(proven, "single", recorder.by_lmtp(["ana@example.org"], disk=JOURNAL), 1)
         with_journal(proven, "fifty recipients, copies", recorder.by_lmtp(FIFTY, disk=JOURNAL), 1)
         with_journal(proven, "by links", recorder.by_lmtp(FIFTY[:10], inject=NO_NOREPLACE, disk=JOURNAL), 1)
+    with lodge.running("mail.delivered_to=single"):
+        shared = recorder.by_lmtp(FIFTY)
+        proven.check("fifty recipients, one file", shared)
+        if sum(call.name == "linkat" for call in shared.calls) != len(FIFTY) - 1:
+            proven.complaints.append("fifty recipients, one file: they do not share it")
     with lodge.running("mail.compress=gzip"):
         proven.check("compressed, fifty recipients", recorder.by_lmtp(FIFTY, size=20_000))
 
