@@ -1,6 +1,7 @@
 /* lda/state.c - what must be remembered between deliveries to one user; see state.h
  *
  *   entries(kind, key, remembered, expires)      %h/.lodge/state.db
+ *   counts(kind, entries)                        kept by triggers, so that nothing is ever counted
  *
  * Nothing here is worth a wait for the disk. Killing a process loses nothing that was put: what
  * was written is the kernel's, and the journal undoes half a change. After a loss of power
@@ -28,18 +29,27 @@ struct State {
 static const char schema_sql[] =
     "CREATE TABLE IF NOT EXISTS entries(kind INTEGER NOT NULL, key TEXT NOT NULL,"
     " remembered INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS oldest ON entries(kind, remembered)";
+    "CREATE INDEX IF NOT EXISTS oldest ON entries(kind, remembered);"
+    "CREATE INDEX IF NOT EXISTS soonest ON entries(kind, expires);"
+    "CREATE TABLE IF NOT EXISTS counts(kind INTEGER PRIMARY KEY, entries INTEGER NOT NULL);"
+    "CREATE TRIGGER IF NOT EXISTS one_more AFTER INSERT ON entries BEGIN"
+    " INSERT INTO counts VALUES(new.kind, 1) ON CONFLICT(kind) DO UPDATE SET entries = entries + 1;"
+    " END;"
+    "CREATE TRIGGER IF NOT EXISTS one_less AFTER DELETE ON entries BEGIN"
+    " UPDATE counts SET entries = entries - 1 WHERE kind = old.kind;"
+    " END";
 
 static const char has_sql[] = "SELECT 1 FROM entries WHERE kind = ?1 AND key = ?2 AND expires > ?3";
 
-static const char put_sql[] = "INSERT OR REPLACE INTO entries(kind, key, remembered, expires)"
-                              " VALUES(?1, ?2, ?3, ?4)";
+static const char put_sql[] =
+    "INSERT INTO entries(kind, key, remembered, expires) VALUES(?1, ?2, ?3, ?4)"
+    " ON CONFLICT DO UPDATE SET remembered = excluded.remembered, expires = excluded.expires";
 
 static const char expire_sql[] = "DELETE FROM entries WHERE kind = ?1 AND expires <= ?3";
 
 static const char bound_sql[] =
     "DELETE FROM entries WHERE kind = ?1 AND key IN (SELECT key FROM entries WHERE kind = ?1"
-    " ORDER BY remembered LIMIT max(0, (SELECT count(*) FROM entries WHERE kind = ?1) - ?2))";
+    " ORDER BY remembered LIMIT max(0, (SELECT entries FROM counts WHERE kind = ?1) - ?2))";
 
 /* ---- the file ------------------------------------------------------------ */
 

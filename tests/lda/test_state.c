@@ -164,6 +164,46 @@ number_of_entries_is_bounded_and_the_oldest_go_first(void **data)
     assert_true(has(state, STATE_VACATION, "other kind", NOW));
 }
 
+/* What this process has read so far with system calls. */
+static guint64
+octets_read(void)
+{
+    g_autofree char *text = NULL;
+    const char *found;
+
+    assert_true(g_file_get_contents("/proc/self/io", &text, NULL, NULL));
+    found = strstr(text, "rchar: ");
+    assert_non_null(found);
+    return g_ascii_strtoull(found + strlen("rchar: "), NULL, 10);
+}
+
+/* What opening the file and remembering one thing reads. */
+static guint64
+cost_of_a_put(const char *dir, const char *key)
+{
+    guint64 before = octets_read();
+    g_autoptr(State) state = open_state(dir);
+
+    put(state, STATE_DUPLICATE, key, NOW, 1000000);
+    return octets_read() - before;
+}
+
+static void
+to_remember_costs_the_same_however_much_is_remembered(void **data)
+{
+    g_autofree char *file = g_build_filename(*data, "state.db", NULL);
+    struct stat info;
+    guint64 first, last;
+
+    (void)cost_of_a_put(*data, "a");
+    first = cost_of_a_put(*data, "b");
+    fill(*data);
+    last = cost_of_a_put(*data, "c");
+    assert_int_equal(stat(file, &info), 0);
+    assert_true(info.st_size > 400 * 1024);
+    assert_in_range(last - first, 0, 64 * 1024); /* a page or two more of each tree */
+}
+
 static void
 key_of_any_length_and_any_octets_is_remembered(void **data)
 {
@@ -257,6 +297,7 @@ main(void)
         TEST(memory_outlives_the_process),
         TEST(missing_directories_are_made_for_the_owner_only),
         TEST(number_of_entries_is_bounded_and_the_oldest_go_first),
+        TEST(to_remember_costs_the_same_however_much_is_remembered),
         TEST(key_of_any_length_and_any_octets_is_remembered),
         TEST(damaged_file_is_set_aside),
         TEST(damage_within_the_file_is_noticed_later),
