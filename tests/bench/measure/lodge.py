@@ -9,11 +9,13 @@ from .processes import children, stop, wait_for
 from .workspace import give_to_nobody
 
 USERS = 400
+COMPARED = 100  # users of a domain that is compared with others: with the rest they fit into the memory of a worker (1,024)
 PLAIN = "example.org"
 QUOTA = "quota.example"  # whose users have limits that they do not reach
 SIEVE = "sieve.example"  # whose users have a script each
 BOTH = "both.example"
-DOMAINS = (PLAIN, QUOTA, SIEVE, BOTH)
+BESIDE = "plain.example"  # as PLAIN, and gets no more mail than those it is compared with
+DOMAINS = (PLAIN, QUOTA, SIEVE, BOTH, BESIDE)
 LIMIT = 1 << 40
 
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 
 from . import lodge, peers
-from .lodge import BOTH, PLAIN, QUOTA, SIEVE, USERS, Lodge, program
+from .lodge import BESIDE, BOTH, COMPARED, PLAIN, QUOTA, SIEVE, USERS, Lodge, program
 from .processes import as_nobody, forget_peak, memory_kib, run_json, tree_cpu_us
 from .rows import Row
 
@@ -22,6 +22,7 @@ TITLES = {
     "limit-links": "bare disk, one file, links",
     "lodge": "lodge",
     "lodge-links": "lodge, delivered_to = single",
+    "lodge-beside": "lodge, as many users",
     "lodge-quota": "lodge, quota",
     "lodge-sieve": "lodge, Sieve",
     "lodge-both": "lodge, quota and Sieve",
@@ -62,6 +63,7 @@ class Programs:
             "limit-links": functools.partial(self.limit, "links"),
             "lodge": functools.partial(self.lmtp, self.lodge, PLAIN),
             "lodge-links": functools.partial(self.lmtp, self.links, PLAIN),
+            "lodge-beside": functools.partial(self.lmtp, self.lodge, BESIDE),
             "lodge-quota": functools.partial(self.lmtp, self.lodge, QUOTA),
             "lodge-sieve": functools.partial(self.lmtp, self.lodge, SIEVE),
             "lodge-both": functools.partial(self.lmtp, self.lodge, BOTH),
@@ -129,8 +131,9 @@ class Programs:
                          str(row.recipients), "-s", str(self.stored_size(row.size)), "--users", str(USERS), "-t", self.seconds])
 
     def load(self, server, domain, row, *extra):
+        users = USERS if domain == PLAIN else COMPARED
         return run_json([program(self.build, "lmtp_load"), "--to", f"unix:{server.socket}", "-c", str(row.connections), "-r",
-                         str(row.recipients), "-s", str(row.size), "--users", str(USERS), "--recipient", f"user#@{domain}", "-t",
+                         str(row.recipients), "-s", str(row.size), "--users", str(users), "--recipient", f"user#@{domain}", "-t",
                          self.seconds, *extra])
 
     def lmtp(self, server, domain, row, *extra):

@@ -44,7 +44,7 @@ ROWS = tuple(
     Row(FIFTY, at_once(c), ("limit", "limit-together", "limit-links", "lodge", "lodge-links", "dovecot"), c, 50, quick=c == 1)
     for c in (1, 4, 20, 50)
 ) + tuple(
-    Row(OPTIONS, at_once(c), ("lodge", "lodge-quota", "lodge-sieve", "lodge-both", "dovecot-both"), c, quick=c == 20)
+    Row(OPTIONS, at_once(c), ("lodge-beside", "lodge-quota", "lodge-sieve", "lodge-both", "dovecot-both"), c, quick=c == 20)
     for c in (4, 20)
 ) + tuple(
     Row(PIPE, f"{c} at once", ("true", "limit", "deliver", "dovecot-lda", "maildrop"), c, quick=c == 1) for c in (1, 4)
