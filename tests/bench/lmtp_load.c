@@ -147,14 +147,13 @@ connection_flush(Load *load, Connection *connection)
     connection->is_waiting = is_short;
 }
 
-/* Sends first and, unless it is NULL, second; both stay the caller's until they are sent. */
+/* Sends head and, unless it is NULL, body; both stay the caller's until they are sent. */
 static void
-connection_send(Load *load, Connection *connection, const GString *first, const GString *second,
+connection_send(Load *load, Connection *connection, const GString *head, const GString *body,
                 State next)
 {
-    connection->out[0] = (struct iovec){first->str, first->len};
-    connection->out[1] =
-        second != NULL ? (struct iovec){second->str, second->len} : (struct iovec){0};
+    connection->out[0] = (struct iovec){head->str, head->len};
+    connection->out[1] = body != NULL ? (struct iovec){body->str, body->len} : (struct iovec){0};
     connection->replies = 0;
     connection->state = next;
     connection_flush(load, connection);
