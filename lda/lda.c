@@ -175,3 +175,15 @@ lda_transaction_id(Lda *lda)
     write_base62(digits + 8, 4, (guint64)own_pid());
     return g_strdup(digits);
 }
+
+bool
+lda_needs_mime(void)
+{
+    return sieve_mime_is_loaded();
+}
+
+void
+lda_load_mime(void)
+{
+    sieve_mime_load();
+}

@@ -56,6 +56,12 @@ GPtrArray *lda_deliver(Lda *lda, const char *transaction_id, const LdaEnvelope *
 bool lda_has_chores(const Lda *lda);
 void lda_do_chores(Lda *lda, bool is_idle);
 
+/* What scripts that look into MIME need is loaded at their first use: 15 ms of CPU and 0.5 MiB in
+ * each process. A server whose workers have come to need it loads it once, for those it forks from
+ * then on; where no script needs it, nobody pays. */
+bool lda_needs_mime(void);
+void lda_load_mime(void);
+
 /* Logs a recipient that was refused before there was a message. */
 void lda_log_refusal(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope,
                      const char *address, const LdaOutcome *outcome);

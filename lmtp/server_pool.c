@@ -10,6 +10,8 @@
  */
 #include "lmtp/server_pool.h"
 
+#include "lda/lda.h"
+
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -213,6 +215,8 @@ pool_adjust(Pool *pool, gint64 now_us)
     unsigned wanted = pool_wanted(count.busy, pool->minimum, pool->maximum);
     gint64 next_us = G_MAXINT64;
 
+    if (atomic_load(&pool->board->needs_mime))
+        lda_load_mime();
     if (count.alive < wanted && now_us >= pool->start_after_us)
         start_workers(pool, wanted - count.alive, now_us);
     if (now_us < pool->start_after_us)

@@ -131,12 +131,20 @@ wait_for_connection(Worker *worker)
     }
 }
 
+static void
+kick_master(const Worker *worker)
+{
+    guint64 one = 1;
+
+    /* A full counter wakes the master just as well. */
+    (void)!write(worker->context->kick_fd, &one, sizeof one);
+}
+
 /* Tells the master when nobody is left to take the next connection. */
 static void
 become_busy(Worker *worker)
 {
     const Scoreboard *board = worker->context->board;
-    guint64 one = 1;
 
     atomic_store(&worker->slot->busy_since_us, g_get_monotonic_time());
     atomic_store(&worker->slot->state, WORKER_BUSY);
@@ -146,8 +154,7 @@ become_busy(Worker *worker)
         if (state == WORKER_STARTING || state == WORKER_IDLE)
             return;
     }
-    /* A full counter wakes the master just as well. */
-    (void)!write(worker->context->kick_fd, &one, sizeof one);
+    kick_master(worker);
 }
 
 static void
@@ -164,6 +171,8 @@ serve(Worker *worker, int fd, const struct sockaddr_storage *peer)
     };
 
     lmtp_session_run(worker->lda, settings->config, &connection);
+    if (lda_needs_mime() && !atomic_exchange(&worker->context->board->needs_mime, true))
+        kick_master(worker);
     atomic_fetch_add(&worker->context->board->served, 1);
 }
 

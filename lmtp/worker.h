@@ -29,7 +29,8 @@ typedef struct {
 } WorkerSlot;
 
 typedef struct {
-    _Atomic guint64 served; /* connections or requests brought to their end, by all together */
+    _Atomic guint64 served;  /* connections or requests brought to their end, by all together */
+    _Atomic bool needs_mime; /* of one of them at least: lda_needs_mime() */
     guint slot_count;
     WorkerSlot slots[];
 } Scoreboard;
@@ -42,7 +43,7 @@ typedef struct {
     Scoreboard *board;
     guint slot;
     int stop_fd; /* readable, at its end, when the server stops or is gone */
-    int kick_fd; /* eventfd: the last idle worker has become busy */
+    int kick_fd; /* eventfd: the last idle worker has become busy, or needs_mime is new */
 } WorkerContext;
 
 /* First thing in a worker of any kind: drops rights and opens *term_fd_out, where SIGTERM

@@ -569,7 +569,7 @@ sieve_addresses_parse(SieveArena *arena, SieveText text, size_t *count_out)
     GArray *addresses = g_array_ref(reader.addresses);
 
     /* A list can be long: it is not copied. */
-    sieve_arena_own(arena, addresses, release_array);
+    sieve_arena_own(arena, addresses, 0, release_array);
     reader_clear(&reader);
     *count_out = addresses->len;
     return (const SieveAddress *)(void *)addresses->data;

@@ -10,7 +10,12 @@
 #include <unistd.h>
 
 /* Nothing here needs more alignment than a pointer. */
-enum { FIRST_BLOCK = 4096, LARGEST_BLOCK = 256 * 1024, ALIGNMENT = sizeof(void *) };
+enum {
+    FIRST_BLOCK = 4096,
+    SMALLEST_BLOCK = 1024,
+    LARGEST_BLOCK = 256 * 1024,
+    ALIGNMENT = sizeof(void *)
+};
 
 typedef struct Block {
     struct Block *previous;
@@ -28,7 +33,9 @@ struct SieveArena {
     Block *block; /* the one being filled */
     Owned *owned;
     size_t next_size;
-    size_t allocated, ceiling;
+    bool is_tight;             /* next_size stays */
+    size_t allocated, ceiling; /* what was asked for */
+    size_t held;               /* what blocks and owned objects take */
 };
 
 SieveArena *
@@ -39,6 +46,22 @@ sieve_arena_new(size_t ceiling)
     arena->next_size = FIRST_BLOCK;
     arena->ceiling = ceiling;
     return arena;
+}
+
+SieveArena *
+sieve_arena_new_tight(void)
+{
+    SieveArena *arena = sieve_arena_new(0);
+
+    arena->next_size = SMALLEST_BLOCK;
+    arena->is_tight = true;
+    return arena;
+}
+
+size_t
+sieve_arena_size(const SieveArena *arena)
+{
+    return sizeof *arena + arena->held;
 }
 
 void
@@ -71,6 +94,13 @@ populate(Block *block, size_t size)
 #endif
 }
 
+static size_t
+next_size(const SieveArena *arena)
+{
+    return arena->is_tight ? CLAMP(arena->held / 8, (size_t)SMALLEST_BLOCK, (size_t)LARGEST_BLOCK)
+                           : MIN(arena->next_size * 2, (size_t)LARGEST_BLOCK);
+}
+
 /* A block with room for size octets. A large one goes behind the block being filled, whose
  * rest stays in use. */
 static Block *
@@ -81,6 +111,7 @@ add_block(SieveArena *arena, size_t size)
     Block *block = g_malloc0(sizeof *block + block_size);
 
     block->size = block_size;
+    arena->held += sizeof *block + block_size;
     if (block_size >= LARGEST_BLOCK)
         populate(block, block_size);
     if (is_large && arena->block != NULL) {
@@ -90,7 +121,7 @@ add_block(SieveArena *arena, size_t size)
     }
     block->previous = arena->block;
     arena->block = block;
-    arena->next_size = MIN(arena->next_size * 2, (size_t)LARGEST_BLOCK);
+    arena->next_size = next_size(arena);
     return block;
 }
 
@@ -154,12 +185,14 @@ sieve_arena_lf(SieveArena *arena, SieveText text)
 }
 
 void
-sieve_arena_own(SieveArena *arena, void *object, void (*release)(void *object))
+sieve_arena_own(SieveArena *arena, void *object, size_t size, void (*release)(void *object))
 {
     Owned *owned = sieve_arena_new0(arena, Owned, 1);
 
     *owned = (Owned){.previous = arena->owned, .object = object, .release = release};
     arena->owned = owned;
+    arena->allocated += size;
+    arena->held += size;
 }
 
 bool

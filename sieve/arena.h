@@ -13,6 +13,7 @@
 typedef struct SieveArena SieveArena;
 
 SieveArena *sieve_arena_new(size_t ceiling); /* octets in all; 0: none */
+SieveArena *sieve_arena_new_tight(void);     /* for what is kept long: little of it stays unused */
 void sieve_arena_free(SieveArena *arena);    /* NULL is fine */
 
 /* Zeroed memory, aligned for pointers and numbers; for octets only, which need no alignment. */
@@ -28,8 +29,12 @@ char *sieve_arena_strdup(SieveArena *arena, const char *text); /* NULL gives NUL
 /* A copy with LF for each CRLF; text itself when there is none. */
 SieveText sieve_arena_lf(SieveArena *arena, SieveText text);
 
-/* Calls release(object) when the arena is freed: for what libraries allocate. */
-void sieve_arena_own(SieveArena *arena, void *object, void (*release)(void *object));
+/* Calls release(object) when the arena is freed: for what libraries allocate. size is what it takes
+ * of memory, as far as that is worth counting. */
+void sieve_arena_own(SieveArena *arena, void *object, size_t size, void (*release)(void *object));
+
+/* Octets of memory that the arena and what it owns take, unused rests included. */
+size_t sieve_arena_size(const SieveArena *arena);
 
 /* False with SIEVE_ERROR_LIMIT when size more octets would pass the ceiling. */
 bool sieve_arena_room(const SieveArena *arena, size_t size, GError **error);

@@ -19,7 +19,7 @@ static SieveStaticValue check_test(SieveCheck *check, SieveNode *node);
 static bool
 is_named(const SieveNode *node, const char *name)
 {
-    return node->name.len == strlen(name) && g_ascii_strcasecmp(node->name.bytes, name) == 0;
+    return node->command != NULL && strcmp(node->command->name, name) == 0;
 }
 
 /* Whether there are so many complaints that no more are kept. */
@@ -180,47 +180,47 @@ static void
 complain_unknown(SieveCheck *check, const SieveNode *node, bool is_test)
 {
     const char *what = is_test ? "test" : "command";
-    SieveNearest nearest = sieve_nearest_begin(node->name);
-    g_autofree char *key = g_strdup_printf("%s %.200s", what, node->name.bytes);
+    SieveNearest nearest = sieve_nearest_begin(node->written->name);
+    g_autofree char *key = g_strdup_printf("%s %.200s", what, node->written->name.bytes);
     size_t count, tags;
     const SieveName *rows = sieve_all_command_names(&count);
 
     if (!g_hash_table_add(check->told_names, g_ascii_strdown(key, -1)))
         return;
-    if (sieve_command_exists(node->name, !is_test)) {
+    if (sieve_command_exists(node->written->name, !is_test)) {
         sieve_check_error(check, node->line, node->column,
                           is_test ? "\"%s\" is a command: a test is expected here"
                                   : "\"%s\" is a test: it stands behind \"if\", as in if %s ... "
                                     "{ ... }",
-                          node->name.bytes, node->name.bytes);
+                          node->written->name.bytes, node->written->name.bytes);
         return;
     }
-    (void)sieve_tag_names(node->name, &tags);
+    (void)sieve_tag_names(node->written->name, &tags);
     for (size_t i = 0; i < count; i++)
         if (((rows[i].command->traits & SIEVE_TEST) != 0) == is_test)
             sieve_nearest_try(&nearest, rows[i].name);
     if (nearest.name != NULL)
         sieve_check_error(check, node->line, node->column, "unknown %s \"%.60s\": is \"%s\" meant?",
-                          what, node->name.bytes, nearest.name);
+                          what, node->written->name.bytes, nearest.name);
     else if (tags > 0)
         sieve_check_error(check, node->line, node->column,
-                          "unknown %s \"%s\": is the tag \":%s\" meant?", what, node->name.bytes,
-                          node->name.bytes);
+                          "unknown %s \"%s\": is the tag \":%s\" meant?", what,
+                          node->written->name.bytes, node->written->name.bytes);
     else if (check->unknown != NULL)
         sieve_check_error(check, node->line, node->column,
                           "unknown %s \"%.60s\": perhaps it belongs to \"%s\", which is not known "
                           "here",
-                          what, node->name.bytes, check->unknown);
+                          what, node->written->name.bytes, check->unknown);
     else
         sieve_check_error(check, node->line, node->column, "unknown %s \"%.60s\"", what,
-                          node->name.bytes);
+                          node->written->name.bytes);
 }
 
 /* Finds the definition of node. False: there is none, and that was told. */
 static bool
 define(SieveCheck *check, SieveNode *node, bool is_test)
 {
-    const SieveName *row = find_definition(check, node->name, is_test);
+    const SieveName *row = find_definition(check, node->written->name, is_test);
 
     if (row == NULL) {
         complain_unknown(check, node, is_test);
@@ -240,7 +240,7 @@ check_test_count(SieveCheck *check, const SieveNode *node)
     unsigned traits = node->command->traits;
     const char *name = node->command->name;
 
-    if ((traits & SIEVE_TAKES_TESTS) != 0 && !node->is_test_list && node->test_count == 1)
+    if ((traits & SIEVE_TAKES_TESTS) != 0 && !node->written->is_test_list && node->test_count == 1)
         sieve_check_error(check, node->line, node->column,
                           "the tests of \"%s\" stand in parentheses: %s (...)", name, name);
     else if ((traits & (SIEVE_TAKES_TESTS | SIEVE_TAKES_TEST)) != 0 && node->test_count == 0)
@@ -249,13 +249,13 @@ check_test_count(SieveCheck *check, const SieveNode *node)
         sieve_check_error(check, node->line, node->column,
                           "\"%s\" takes one test: join several with anyof (...) or allof (...)",
                           name);
-    else if ((traits & SIEVE_TAKES_TEST) != 0 && node->is_test_list)
+    else if ((traits & SIEVE_TAKES_TEST) != 0 && node->written->is_test_list)
         sieve_check_error(check, node->line, node->column,
                           "the test of \"%s\" stands without parentheses", name);
     else if ((traits & (SIEVE_TAKES_TESTS | SIEVE_TAKES_TEST)) == 0 && node->test_count > 0)
         sieve_check_error(check, node->tests[0]->line, node->tests[0]->column,
                           "\"%s\" takes no test: is a semicolon (;) missing before \"%.40s\"?",
-                          name, node->tests[0]->name.bytes);
+                          name, node->tests[0]->written->name.bytes);
     else
         return true;
     return false;
@@ -316,7 +316,7 @@ call_checks(SieveCheck *check, SieveNode *node)
 }
 
 static SieveStaticValue
-check_test(SieveCheck *check, SieveNode *node)
+check_written_test(SieveCheck *check, SieveNode *node)
 {
     if (!define(check, node, true)) {
         (void)check_tests(check, node);
@@ -325,7 +325,7 @@ check_test(SieveCheck *check, SieveNode *node)
 
     bool is_good = sieve_check_bind(check, node);
 
-    is_good = (node->is_broken || check_test_count(check, node)) && is_good;
+    is_good = (node->written->is_broken || check_test_count(check, node)) && is_good;
 
     SieveStaticValue value = check_tests(check, node);
 
@@ -339,6 +339,15 @@ check_test(SieveCheck *check, SieveNode *node)
     return check->value != SIEVE_VALUE_UNKNOWN ? check->value : value;
 }
 
+static SieveStaticValue
+check_test(SieveCheck *check, SieveNode *node)
+{
+    SieveStaticValue value = check_written_test(check, node);
+
+    node->written = NULL;
+    return value;
+}
+
 /* ---- commands ------------------------------------------------------------ */
 
 static bool
@@ -346,7 +355,7 @@ check_block_presence(SieveCheck *check, const SieveNode *node)
 {
     bool takes_block = (node->command->traits & SIEVE_TAKES_BLOCK) != 0;
 
-    if (node->is_broken || takes_block == node->has_block)
+    if (node->written->is_broken || takes_block == node->written->has_block)
         return true;
     sieve_check_error(check, node->line, node->column,
                       takes_block ? "\"%s\" must be followed by a block: { ... }"
@@ -405,13 +414,13 @@ check_block(SieveCheck *check, SieveNode *node, SieveStaticValue value, Chain *c
 
 /* Of a branch that is never reached only the name is needed: the evaluator passes over it. */
 static bool
-is_dead_branch(SieveCheck *check, SieveNode *node, const Chain *chain)
+is_dead_branch(SieveNode *node, const Chain *chain)
 {
     if (!chain->is_decided || !(is_named(node, "elsif") || is_named(node, "else")))
         return false;
     node->block = NULL;
     node->test_count = 0;
-    return define(check, node, false);
+    return true;
 }
 
 /* The commands that end a script, for what "if not ihave ... { stop; }" guards. */
@@ -423,10 +432,8 @@ ends_script(const SieveNode *node)
 
 /* True: nothing behind node is ever reached. */
 static bool
-check_command(SieveCheck *check, SieveNode *node, Chain *chain)
+check_written_command(SieveCheck *check, SieveNode *node, Chain *chain)
 {
-    if (is_dead_branch(check, node, chain))
-        return false;
     if (!define(check, node, false)) {
         (void)check_tests(check, node);
         *chain = (Chain){.is_open = true}; /* perhaps it was to be an "if" */
@@ -434,11 +441,13 @@ check_command(SieveCheck *check, SieveNode *node, Chain *chain)
         (void)check_block(check, node, SIEVE_VALUE_UNKNOWN, chain);
         return false;
     }
+    if (is_dead_branch(node, chain))
+        return false;
     check_chain(check, node, chain);
 
     bool is_good = sieve_check_bind(check, node);
 
-    is_good = (node->is_broken || check_test_count(check, node)) && is_good;
+    is_good = (node->written->is_broken || check_test_count(check, node)) && is_good;
     is_good = check_block_presence(check, node) && is_good;
     if (is_named(node, "require")) {
         if (is_good)
@@ -451,7 +460,17 @@ check_command(SieveCheck *check, SieveNode *node, Chain *chain)
 
     if (is_good)
         call_checks(check, node);
-    return node->has_block && check_block(check, node, value, chain);
+    return node->written->has_block && check_block(check, node, value, chain);
+}
+
+/* True: nothing behind node is ever reached. */
+static bool
+check_command(SieveCheck *check, SieveNode *node, Chain *chain)
+{
+    bool is_end = check_written_command(check, node, chain);
+
+    node->written = NULL;
+    return is_end;
 }
 
 /* True: the commands always end the script. */
@@ -476,18 +495,23 @@ check_commands(SieveCheck *check, SieveNode *first)
 static const char *const *
 list_required(const SieveCheck *check)
 {
-    const char **names = sieve_arena_new0(check->arena, const char *, check->extension_count + 1);
+    const char **all = sieve_arena_new0(check->scratch, const char *, check->extension_count);
     size_t count = 0;
 
     for (size_t i = 0; i < check->extension_count; i++)
         if (check->required[i] && sieve_extensions[i]->name != NULL)
-            names[count++] = sieve_extensions[i]->name;
+            all[count++] = sieve_extensions[i]->name;
+
+    const char **names = sieve_arena_new0(check->arena, const char *, count + 1);
+
+    memcpy(names, all, count * sizeof *all);
     return names;
 }
 
 void
 sieve_check_tree(SieveNode *first, const char *script_name, const SieveSettings *settings,
-                 SieveArena *arena, GPtrArray *complaints, SieveChecked *checked_out)
+                 SieveArena *arena, SieveArena *scratch, GPtrArray *complaints,
+                 SieveChecked *checked_out)
 {
     g_autoptr(GHashTable) told_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) variables = g_hash_table_new(g_str_hash, g_str_equal);
@@ -496,6 +520,7 @@ sieve_check_tree(SieveNode *first, const char *script_name, const SieveSettings 
     SieveCheck check = {.script_name = script_name,
                         .settings = settings,
                         .arena = arena,
+                        .scratch = scratch,
                         .complaints = complaints,
                         .told_names = told_names,
                         .variables = variables,
@@ -504,8 +529,8 @@ sieve_check_tree(SieveNode *first, const char *script_name, const SieveSettings 
 
     while (sieve_extensions[check.extension_count] != NULL)
         check.extension_count++;
-    check.required = sieve_arena_new0(arena, bool, check.extension_count);
-    check.told = sieve_arena_new0(arena, bool, check.extension_count);
+    check.required = sieve_arena_new0(scratch, bool, check.extension_count);
+    check.told = sieve_arena_new0(scratch, bool, check.extension_count);
     for (size_t i = 0; i < check.extension_count; i++)
         check.required[i] = sieve_extensions[i]->name == NULL; /* the core */
     (void)check_commands(&check, first);
@@ -545,6 +570,12 @@ SieveArena *
 sieve_check_arena(SieveCheck *check)
 {
     return check->arena;
+}
+
+SieveArena *
+sieve_check_scratch(SieveCheck *check)
+{
+    return check->scratch;
 }
 
 const SieveSettings *
@@ -590,7 +621,7 @@ sieve_check_constant(SieveCheck *check, const SieveArgument *argument, const cha
     for (size_t i = 0; i < argument->string_count; i++) {
         const SieveString *string = &argument->strings[i];
 
-        if (string->piece_count == 0)
+        if (string->pieces == NULL)
             continue;
         sieve_check_error(check, string->line, string->column,
                           "%s cannot come from a variable: write it out", what);

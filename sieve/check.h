@@ -27,9 +27,11 @@ typedef struct {
     size_t include_count;
 } SieveChecked;
 
-/* Checks and binds the commands that begin with first. Adds to complaints. */
+/* Checks and binds the commands that begin with first. Adds to complaints. What the tree keeps is
+ * in arena; scratch, which has what was written, may go afterwards. */
 void sieve_check_tree(SieveNode *first, const char *script_name, const SieveSettings *settings,
-                      SieveArena *arena, GPtrArray *complaints, SieveChecked *checked_out);
+                      SieveArena *arena, SieveArena *scratch, GPtrArray *complaints,
+                      SieveChecked *checked_out);
 
 /* ---- for check() functions of extensions --------------------------------- */
 
@@ -37,7 +39,8 @@ void sieve_check_error(SieveCheck *check, unsigned line, unsigned column, const 
     G_GNUC_PRINTF(4, 5);
 void sieve_check_warning(SieveCheck *check, unsigned line, unsigned column, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
-SieveArena *sieve_check_arena(SieveCheck *check); /* of the script */
+SieveArena *sieve_check_arena(SieveCheck *check);   /* of the script: for what node->data keeps */
+SieveArena *sieve_check_scratch(SieveCheck *check); /* for what lives as long as the check */
 const SieveSettings *sieve_check_settings(const SieveCheck *check);
 bool sieve_check_is_required(const SieveCheck *check, const char *extension);
 /* Whether a script may require it here. */

@@ -51,13 +51,13 @@ find_tag(const SieveCheck *check, const SieveCommand *command, SieveText name)
 static void
 complain_unknown_tag(SieveCheck *check, const SieveNode *node, const SieveArgument *argument)
 {
-    SieveNearest nearest = sieve_nearest_begin(argument->tag);
+    SieveNearest nearest = sieve_nearest_begin(sieve_text(argument->tag));
     size_t count, same;
     const SieveName *rows = sieve_all_tag_names(&count), *unoffered;
 
     if (check->is_outdated)
         return; /* a tag of an old extension: its refusal says what to do */
-    unoffered = sieve_tag_names(argument->tag, &same);
+    unoffered = sieve_tag_names(sieve_text(argument->tag), &same);
     for (size_t i = 0; i < same; i++)
         if (tag_applies(unoffered[i].tag, node->command)) {
             sieve_check_needs(check, unoffered[i].extension, argument->line, argument->column, ":",
@@ -70,16 +70,15 @@ complain_unknown_tag(SieveCheck *check, const SieveNode *node, const SieveArgume
     if (nearest.name != NULL)
         sieve_check_error(check, argument->line, argument->column,
                           "\"%s\" does not take \":%.40s\": is \":%s\" meant?", node->command->name,
-                          argument->tag.bytes, nearest.name);
+                          argument->tag, nearest.name);
     else if (same == 0 && check->unknown != NULL)
         sieve_check_error(check, argument->line, argument->column,
                           "unknown tag \":%.40s\": perhaps it belongs to \"%s\", which is not "
                           "known here",
-                          argument->tag.bytes, check->unknown);
+                          argument->tag, check->unknown);
     else
         sieve_check_error(check, argument->line, argument->column,
-                          "\"%s\" does not take \":%.40s\"", node->command->name,
-                          argument->tag.bytes);
+                          "\"%s\" does not take \":%.40s\"", node->command->name, argument->tag);
 }
 
 static const char *
@@ -129,9 +128,10 @@ check_repeated(SieveCheck *check, const SieveNode *node, const SieveTag *tag,
 static bool
 bind_tag(SieveCheck *check, SieveNode *node, size_t *index_inout)
 {
-    const SieveArgument *argument = &node->arguments[*index_inout];
-    const SieveArgument *value = *index_inout + 1 < node->argument_count ? argument + 1 : NULL;
-    const SieveName *row = find_tag(check, node->command, argument->tag);
+    const SieveWritten *written = node->written;
+    const SieveArgument *argument = &written->arguments[*index_inout];
+    const SieveArgument *value = *index_inout + 1 < written->argument_count ? argument + 1 : NULL;
+    const SieveName *row = find_tag(check, node->command, sieve_text(argument->tag));
     bool is_good;
 
     if (row == NULL) {
@@ -155,8 +155,11 @@ bind_tag(SieveCheck *check, SieveNode *node, size_t *index_inout)
         ++*index_inout;
     }
     if (is_good)
-        node->tags[node->tag_count++] = (SieveBoundTag){
-            .tag = tag, .value = value, .line = argument->line, .column = argument->column};
+        node->tags[node->tag_count++] =
+            (SieveBoundTag){.tag = tag,
+                            .value = value == NULL ? NULL : sieve_check_keep(check, value),
+                            .line = argument->line,
+                            .column = argument->column};
     return is_good;
 }
 
@@ -232,13 +235,13 @@ bind_positional(SieveCheck *check, SieveNode *node, const SieveArgument **given,
         return false;
     }
     if (count > 0)
-        node->values = sieve_arena_new0(check->arena, const SieveArgument *, SIEVE_MAX_POSITIONAL);
+        node->values = sieve_arena_new0(check->arena, const SieveArgument *, slot_count);
     for (size_t i = 0; i < slot_count; i++) {
         if (slots[i].is_optional && spare == 0)
             continue;
         spare -= slots[i].is_optional;
         g_assert(given[next] != NULL);
-        node->values[i] = given[next++];
+        node->values[i] = sieve_check_keep(check, given[next++]);
         if (is_of_type(node->values[i], slots[i].type))
             continue;
         sieve_check_error(check, node->values[i]->line, node->values[i]->column,
@@ -340,8 +343,8 @@ make_patterns(SieveCheck *check, SieveNode *node, const SieveArgument *keys)
         const SieveString *key = &keys->strings[i];
         g_autoptr(GError) error = NULL;
 
-        are_constant = are_constant && key->piece_count == 0;
-        if (key->piece_count > 0)
+        are_constant = are_constant && key->pieces == NULL;
+        if (key->pieces != NULL)
             continue;
 
         SieveText text = (node->command->traits & SIEVE_MATCHES_LINES) != 0
@@ -365,7 +368,7 @@ bind_matching(SieveCheck *check, SieveNode *node)
 {
     const SieveArgument *keys = NULL;
 
-    for (size_t i = 0; i < SIEVE_MAX_POSITIONAL; i++)
+    for (size_t i = 0; i < sieve_slot_count(node->command); i++)
         if (node->values[i] != NULL)
             keys = node->values[i];
     if (!make_matcher(check, node))
@@ -376,27 +379,28 @@ bind_matching(SieveCheck *check, SieveNode *node)
 /* ---- all of them --------------------------------------------------------- */
 
 static void
-prepare_strings(SieveCheck *check, const SieveNode *node)
+prepare_strings(SieveCheck *check, const SieveWritten *written)
 {
-    for (size_t i = 0; i < node->argument_count; i++)
-        for (size_t j = 0; j < node->arguments[i].string_count; j++)
-            sieve_check_string(check, &node->arguments[i].strings[j]);
+    for (size_t i = 0; i < written->argument_count; i++)
+        for (size_t j = 0; j < written->arguments[i].string_count; j++)
+            sieve_check_string(check, &written->arguments[i].strings[j]);
 }
 
 bool
 sieve_check_bind(SieveCheck *check, SieveNode *node)
 {
     const SieveArgument *given[SIEVE_MAX_POSITIONAL + 1] = {NULL};
+    const SieveWritten *written = node->written;
     size_t count = 0, tag_count = 0;
     bool is_good = true, is_order_told = false;
 
-    prepare_strings(check, node);
-    for (size_t i = 0; i < node->argument_count; i++)
-        tag_count += node->arguments[i].kind == SIEVE_TAG;
+    prepare_strings(check, written);
+    for (size_t i = 0; i < written->argument_count; i++)
+        tag_count += written->arguments[i].kind == SIEVE_TAG;
     if (tag_count > 0)
         node->tags = sieve_arena_new0(check->arena, SieveBoundTag, tag_count);
-    for (size_t i = 0; i < node->argument_count; i++) {
-        const SieveArgument *argument = &node->arguments[i];
+    for (size_t i = 0; i < written->argument_count; i++) {
+        const SieveArgument *argument = &written->arguments[i];
 
         if (argument->kind != SIEVE_TAG) {
             if (count < G_N_ELEMENTS(given))
@@ -404,17 +408,17 @@ sieve_check_bind(SieveCheck *check, SieveNode *node)
             continue;
         }
         if (count > 0 && !is_order_told && !check->is_outdated &&
-            find_tag(check, node->command, argument->tag) != NULL) {
+            find_tag(check, node->command, sieve_text(argument->tag)) != NULL) {
             sieve_check_error(check, argument->line, argument->column,
                               "\":%.40s\" must stand before the other arguments of \"%s\"",
-                              argument->tag.bytes, node->command->name);
+                              argument->tag, node->command->name);
             is_order_told = true;
             is_good = false;
         }
         if (!bind_tag(check, node, &i))
             is_good = false;
     }
-    if (!is_good || node->is_broken)
+    if (!is_good || written->is_broken)
         return false; /* what is missing behind a mistake is a consequence of it */
     if (!bind_positional(check, node, given, count))
         return false;

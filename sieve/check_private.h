@@ -17,7 +17,8 @@ typedef enum { SIEVE_VALUE_UNKNOWN, SIEVE_VALUE_TRUE, SIEVE_VALUE_FALSE } SieveS
 struct SieveCheck {
     const char *script_name;
     const SieveSettings *settings;
-    SieveArena *arena;
+    SieveArena *arena;   /* of the script */
+    SieveArena *scratch; /* of this compilation */
     GPtrArray *complaints;
     size_t extension_count;
     bool *required;         /* by the index in sieve_extensions */
@@ -40,6 +41,9 @@ bool sieve_check_bind(SieveCheck *check, SieveNode *node);
 
 /* Resolves encoded characters and finds variables. */
 void sieve_check_string(SieveCheck *check, SieveString *string);
+
+/* A copy of an argument, no tag, that lives as long as the script. */
+const SieveArgument *sieve_check_keep(SieveCheck *check, const SieveArgument *argument);
 
 /* Sees that the extension with that index is required; if not, complains once that prefix
  * and name ("" "fileinto", ":" "copy") need it. */

@@ -115,7 +115,7 @@ decode(SieveCheck *check, SieveString *string)
         return;
 
     /* What is encoded is never shorter than what it stands for. */
-    char *decoded = sieve_arena_alloc(check->arena, string->text.len + 1);
+    char *decoded = sieve_arena_alloc(check->scratch, string->text.len + 1);
     char *to = decoded;
 
     for (; opening != NULL; opening = find_opening(at, end)) {
@@ -146,7 +146,7 @@ slice(const char *start, const char *end)
 static SieveText
 lower(SieveCheck *check, SieveText text)
 {
-    SieveText copy = sieve_arena_text(check->arena, text.bytes, text.len);
+    SieveText copy = sieve_arena_text(check->scratch, text.bytes, text.len);
 
     for (char *p = (char *)copy.bytes; *p != '\0'; p++)
         *p = g_ascii_tolower(*p);
@@ -279,10 +279,20 @@ static void
 add_text(SieveCheck *check, GArray *pieces, const char *start, const char *end)
 {
     SievePiece piece = {.kind = SIEVE_PIECE_TEXT,
-                        .text = sieve_arena_text(check->arena, start, (size_t)(end - start))};
+                        .text = sieve_arena_text(check->scratch, start, (size_t)(end - start))};
 
     if (start < end)
         g_array_append_val(pieces, piece);
+}
+
+static SievePieces *
+new_pieces(SieveArena *arena, size_t count)
+{
+    SievePieces *pieces =
+        sieve_arena_alloc(arena, sizeof(SievePieces) + count * sizeof(SievePiece));
+
+    pieces->count = count;
+    return pieces;
 }
 
 /* The pieces of a string; none when it has no reference. */
@@ -316,9 +326,8 @@ find_variables(SieveCheck *check, SieveString *string)
     if (pieces->len == 0)
         return;
     add_text(check, pieces, start, end);
-    string->piece_count = pieces->len;
-    string->pieces = sieve_arena_new0(check->arena, SievePiece, pieces->len);
-    memcpy(string->pieces, pieces->data, pieces->len * sizeof(SievePiece));
+    string->pieces = new_pieces(check->scratch, pieces->len);
+    memcpy(string->pieces->items, pieces->data, pieces->len * sizeof(SievePiece));
 }
 
 void
@@ -328,4 +337,38 @@ sieve_check_string(SieveCheck *check, SieveString *string)
         decode(check, string);
     if (check->has_variables)
         find_variables(check, string);
+}
+
+/* ---- what the tree keeps ------------------------------------------------- */
+
+static void
+keep_string(SieveCheck *check, SieveString *string)
+{
+    const SievePieces *pieces = string->pieces;
+
+    string->text = sieve_arena_text(check->arena, string->text.bytes, string->text.len);
+    if (pieces == NULL)
+        return;
+    string->pieces = new_pieces(check->arena, pieces->count);
+    for (size_t i = 0; i < pieces->count; i++) {
+        SieveText text = pieces->items[i].text;
+
+        string->pieces->items[i] = pieces->items[i];
+        string->pieces->items[i].text = sieve_arena_text(check->arena, text.bytes, text.len);
+    }
+}
+
+const SieveArgument *
+sieve_check_keep(SieveCheck *check, const SieveArgument *argument)
+{
+    SieveArgument *kept = sieve_arena_new0(check->arena, SieveArgument, 1);
+
+    *kept = *argument;
+    if (kept->kind != SIEVE_STRINGS)
+        return kept;
+    kept->strings = sieve_arena_new0(check->arena, SieveString, kept->string_count);
+    memcpy(kept->strings, argument->strings, kept->string_count * sizeof(SieveString));
+    for (size_t i = 0; i < kept->string_count; i++)
+        keep_string(check, &kept->strings[i]);
+    return kept;
 }

@@ -28,7 +28,7 @@ check_fileinto(SieveCheck *check, SieveNode *node)
 {
     const SieveString *mailbox = &node->values[0]->strings[0];
 
-    if (mailbox->piece_count == 0 && mailbox->text.len == 0)
+    if (mailbox->pieces == NULL && mailbox->text.len == 0)
         sieve_check_error(check, mailbox->line, mailbox->column,
                           "fileinto needs the name of a mailbox");
 }
@@ -54,9 +54,9 @@ check_redirect(SieveCheck *check, SieveNode *node)
     const SieveString *text = &node->values[0]->strings[0];
     SieveAddress address;
 
-    if (text->piece_count > 0 || sieve_node_tag(node, "list") != NULL)
+    if (text->pieces != NULL || sieve_node_tag(node, "list") != NULL)
         return;
-    if (!sieve_address_parse(sieve_check_arena(check), text->text, &address) ||
+    if (!sieve_address_parse(sieve_check_scratch(check), text->text, &address) ||
         address.domain.len == 0)
         sieve_check_error(check, text->line, text->column,
                           "'%s' is no address to redirect to: it is written like "

@@ -28,7 +28,7 @@ check_field_names(SieveCheck *check, const SieveArgument *argument)
     for (size_t i = 0; i < argument->string_count; i++) {
         const SieveString *name = &argument->strings[i];
 
-        if (name->piece_count == 0 && !is_field_name(name->text))
+        if (name->pieces == NULL && !is_field_name(name->text))
             sieve_check_warning(check, name->line, name->column,
                                 "'%s' is no name of a header field: it is written without colon "
                                 "and blanks, like \"subject\"",
@@ -201,7 +201,7 @@ check_address(SieveCheck *check, SieveNode *node)
     for (size_t i = 0; i < names->string_count; i++) {
         const SieveString *name = &names->strings[i];
 
-        if (name->piece_count == 0 && has_no_addresses(name->text))
+        if (name->pieces == NULL && has_no_addresses(name->text))
             sieve_check_error(check, name->line, name->column,
                               "a field '%s' has no addresses: use the test \"header\"",
                               name->text.bytes);
@@ -231,7 +231,7 @@ check_envelope(SieveCheck *check, SieveNode *node)
     for (size_t i = 0; i < node->values[0]->string_count; i++) {
         const SieveString *part = &node->values[0]->strings[i];
 
-        if (part->piece_count > 0 || g_ascii_strcasecmp(part->text.bytes, "from") == 0 ||
+        if (part->pieces != NULL || g_ascii_strcasecmp(part->text.bytes, "from") == 0 ||
             g_ascii_strcasecmp(part->text.bytes, "to") == 0)
             continue;
         if (!sieve_envelope_dsn_is_part(part->text))

@@ -19,7 +19,7 @@ check_body(SieveCheck *check, SieveNode *node)
         const SieveString *type = &content->value->strings[i];
         const char *slash = memchr(type->text.bytes, '/', type->text.len);
 
-        if (type->piece_count > 0 || slash == NULL)
+        if (type->pieces != NULL || slash == NULL)
             continue;
         if (slash == type->text.bytes || slash == type->text.bytes + type->text.len - 1 ||
             memchr(slash + 1, '/', strlen(slash + 1)) != NULL)

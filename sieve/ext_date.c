@@ -12,7 +12,7 @@
 static const SieveString *
 constant(const SieveArgument *argument)
 {
-    return argument->strings[0].piece_count == 0 ? &argument->strings[0] : NULL;
+    return argument->strings[0].pieces == NULL ? &argument->strings[0] : NULL;
 }
 
 static void

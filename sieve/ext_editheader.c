@@ -76,7 +76,7 @@ check_name(SieveCheck *check, const SieveNode *node)
 {
     const SieveString *name = &node->values[0]->strings[0];
 
-    if (name->piece_count == 0 && !is_field_name(name->text))
+    if (name->pieces == NULL && !is_field_name(name->text))
         sieve_check_error(check, name->line, name->column, "'%s' is no name of a header field",
                           name->text.bytes);
 }
@@ -87,7 +87,7 @@ check_addheader(SieveCheck *check, SieveNode *node)
     const SieveString *value = &node->values[1]->strings[0];
 
     check_name(check, node);
-    if (value->piece_count == 0 && value->text.len > max_size(sieve_check_settings(check)))
+    if (value->pieces == NULL && value->text.len > max_size(sieve_check_settings(check)))
         sieve_check_error(check, value->line, value->column,
                           "the value of the field is longer than %" G_GUINT64_FORMAT " octets",
                           max_size(sieve_check_settings(check)));

@@ -63,8 +63,8 @@ constant_of(const SieveNode *node, const char *tag)
 {
     const SieveBoundTag *bound = sieve_node_tag(node, tag);
 
-    return bound == NULL || bound->value->strings[0].piece_count > 0 ? NULL
-                                                                     : &bound->value->strings[0];
+    return bound == NULL || bound->value->strings[0].pieces != NULL ? NULL
+                                                                    : &bound->value->strings[0];
 }
 
 static void
@@ -73,7 +73,7 @@ check_method(SieveCheck *check, const SieveString *method)
     SieveMailto mailto;
     const char *problem = NULL;
 
-    if (method->piece_count > 0)
+    if (method->pieces != NULL)
         return;
     if (!has_scheme(method->text))
         sieve_check_error(check, method->line, method->column, "'%s' is no URI",
@@ -82,7 +82,7 @@ check_method(SieveCheck *check, const SieveString *method)
         sieve_check_warning(check, method->line, method->column,
                             "notify with '%s' will fail: only mailto: is supported",
                             method->text.bytes);
-    else if (!sieve_mailto_parse(sieve_check_arena(check), method->text, &mailto, &problem))
+    else if (!sieve_mailto_parse(sieve_check_scratch(check), method->text, &mailto, &problem))
         sieve_check_error(check, method->line, method->column, "'%s' has %s", method->text.bytes,
                           problem);
 }
@@ -99,12 +99,12 @@ check_notify(SieveCheck *check, SieveNode *node)
         sieve_check_error(check, text->line, text->column,
                           ":importance is \"1\", \"2\" or \"3\", not \"%s\"", text->text.bytes);
     if ((text = constant_of(node, "from")) != NULL &&
-        !is_author(sieve_check_arena(check), text->text))
+        !is_author(sieve_check_scratch(check), text->text))
         sieve_check_error(check, text->line, text->column, "'%s' is no address for :from",
                           text->text.bytes);
     for (size_t i = 0; options != NULL && i < options->value->string_count; i++) {
         text = &options->value->strings[i];
-        if (text->piece_count == 0 && !is_option(text->text))
+        if (text->pieces == NULL && !is_option(text->text))
             sieve_check_error(check, text->line, text->column,
                               "an option is \"name=value\", not \"%s\"", text->text.bytes);
     }

@@ -100,7 +100,7 @@ static void
 check_name(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound)
 {
     (void)node;
-    if (bound->value->strings[0].piece_count > 0)
+    if (bound->value->strings[0].pieces != NULL)
         sieve_check_error(check, bound->line, bound->column,
                           "the name of a loop cannot hold variables");
 }

@@ -89,7 +89,7 @@ check_specialuse(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound)
 {
     const SieveString *text = &bound->value->strings[0];
 
-    if (text->piece_count == 0 && text->text.bytes[0] != '\\')
+    if (text->pieces == NULL && text->text.bytes[0] != '\\')
         sieve_check_error(check, text->line, text->column,
                           "'%s' is no special use: they are written like \"\\\\Junk\"",
                           text->text.bytes);

@@ -40,7 +40,7 @@ check_program(SieveCheck *check, SieveNode *node)
     const SieveString *name = &node->values[0]->strings[0];
     const SieveArgument *arguments = node->values[1];
 
-    if (name->piece_count > 0)
+    if (name->pieces != NULL)
         sieve_check_error(check, name->line, name->column,
                           "the name of a program cannot hold variables");
     else if (!is_program_name(name->text))

@@ -46,7 +46,7 @@ check_dsn_tag(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound)
     const SieveString *text = &bound->value->strings[0];
 
     (void)node;
-    if (text->piece_count == 0 && !is_good(bound->tag->name, text->text.bytes))
+    if (text->pieces == NULL && !is_good(bound->tag->name, text->text.bytes))
         sieve_check_error(check, text->line, text->column, "\"%s\" is no value for :%s",
                           text->text.bytes, bound->tag->name);
 }

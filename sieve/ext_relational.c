@@ -12,7 +12,7 @@ check_relation(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound)
     SieveRelation relation;
 
     (void)node;
-    if (name->piece_count > 0 || !sieve_relation_parse(name->text, &relation))
+    if (name->pieces != NULL || !sieve_relation_parse(name->text, &relation))
         sieve_check_error(check, name->line, name->column,
                           "'%s' is no relation: one of \"gt\", \"ge\", \"lt\", \"le\", \"eq\" and "
                           "\"ne\" must follow :%s",

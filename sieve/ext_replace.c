@@ -175,7 +175,7 @@ check_from(SieveCheck *check, SieveNode *node, const SieveBoundTag *bound)
     const SieveString *from = &bound->value->strings[0];
 
     (void)node;
-    if (from->piece_count == 0 && !is_mailbox_list(sieve_check_arena(check), from->text))
+    if (from->pieces == NULL && !is_mailbox_list(sieve_check_scratch(check), from->text))
         sieve_check_error(check, from->line, from->column, "\"%s\" is not a list of addresses",
                           from->text.bytes);
 }

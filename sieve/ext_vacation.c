@@ -25,7 +25,7 @@ enum {
 static const SieveString *
 constant(const SieveArgument *argument)
 {
-    return argument != NULL && argument->strings[0].piece_count == 0 ? &argument->strings[0] : NULL;
+    return argument != NULL && argument->strings[0].pieces == NULL ? &argument->strings[0] : NULL;
 }
 
 static bool
@@ -70,7 +70,7 @@ check_vacation(SieveCheck *check, SieveNode *node)
     const SieveString *text;
 
     if (from != NULL && (text = constant(from->value)) != NULL &&
-        !is_mailbox_list(sieve_check_arena(check), text->text))
+        !is_mailbox_list(sieve_check_scratch(check), text->text))
         sieve_check_error(check, text->line, text->column, "'%s' is no address for :from",
                           text->text.bytes);
     if (days != NULL && days->value->number == 0)

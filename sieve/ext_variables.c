@@ -27,7 +27,7 @@ sieve_variable_check_name(SieveCheck *check, const SieveString *string, SieveTex
     if (name.len > 7 && g_ascii_strncasecmp(name.bytes, "global.", 7) == 0 &&
         sieve_check_is_required(check, "include"))
         skip = 7;
-    if (string->piece_count > 0 ||
+    if (string->pieces != NULL ||
         !is_identifier((SieveText){.bytes = name.bytes + skip, .len = name.len - skip})) {
         sieve_check_error(check, string->line, string->column,
                           "'%s' cannot be the name of a variable: it is written with letters, "

@@ -46,6 +46,10 @@ struct SieveCommand {
     bool (*test)(SieveRun *run, const SieveNode *node, bool *result_out, GError **error);
 };
 
+/* How many letters the signature has: the length of SieveNode.values, SIEVE_MAX_POSITIONAL at
+ * most. */
+size_t sieve_slot_count(const SieveCommand *command);
+
 /* Of tags of one group a command takes at most one; 0 is no group. */
 typedef enum {
     SIEVE_GROUP_NONE,

@@ -145,13 +145,15 @@ restate_test(Restating *restating, const SieveNode *test, GError **error)
     if (strcmp(name, "size") == 0)
         g_string_append_printf(restating->text, ":%s %" G_GUINT64_FORMAT, test->tags[0].tag->name,
                                test->values[0]->number);
+    bool is_list = (test->command->traits & SIEVE_TAKES_TESTS) != 0;
+
     for (size_t i = 0; i < test->test_count; i++) {
-        if (test->is_test_list)
+        if (is_list)
             g_string_append_c(restating->text, i == 0 ? '(' : ',');
         if (!restate_test(restating, test->tests[i], error))
             return false;
     }
-    if (test->is_test_list)
+    if (is_list)
         g_string_append_c(restating->text, ')');
     return true;
 }

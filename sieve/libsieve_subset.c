@@ -119,8 +119,10 @@ static void
 count(Subset *subset, const SieveNode *node)
 {
     subset->pieces++;
-    for (size_t i = 0; i < node->argument_count; i++)
-        subset->pieces += node->arguments[i].string_count;
+    for (size_t i = 0; i < node->tag_count; i++)
+        subset->pieces += node->tags[i].value == NULL ? 0 : node->tags[i].value->string_count;
+    for (size_t i = 0; i < sieve_slot_count(node->command); i++)
+        subset->pieces += node->values[i] == NULL ? 0 : node->values[i]->string_count;
     if (subset->is_too_large || (subset->pieces <= MAX_PIECES && subset->key_octets <= MAX_KEYS))
         return;
     refuse(subset, node->line, node->column,

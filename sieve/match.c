@@ -38,7 +38,7 @@ struct SievePattern {
     const SieveMatcher *matcher;
     union {            /* as the type of the matcher says */
         SieveText key; /* folded, but for i;ascii-numeric */
-        Glob glob;
+        Glob *glob;
         SieveRegex *regex;
     };
 };
@@ -467,8 +467,10 @@ sieve_pattern_new(SieveArena *arena, const SieveMatcher *matcher, SieveText key,
         pattern->regex = sieve_regex_new(arena, key, regex_case(matcher->comparator), error);
         return pattern->regex == NULL ? NULL : pattern;
     }
-    if (matcher->type == SIEVE_MATCH_MATCHES)
-        return glob_init(&pattern->glob, arena, matcher->comparator, key, error) ? pattern : NULL;
+    if (matcher->type == SIEVE_MATCH_MATCHES) {
+        pattern->glob = sieve_arena_new0(arena, Glob, 1);
+        return glob_init(pattern->glob, arena, matcher->comparator, key, error) ? pattern : NULL;
+    }
     pattern->key = matcher->comparator->fold(arena, key);
     return pattern;
 }
@@ -529,7 +531,7 @@ matches(const SievePattern *pattern, SieveText value, SieveArena *arena, SieveCa
 
     view_init(&view, pattern->matcher->comparator, value);
 
-    bool matched = glob_matches(&pattern->glob, &view, arena, captures);
+    bool matched = glob_matches(pattern->glob, &view, arena, captures);
 
     view_clear(&view);
     return matched;

@@ -144,7 +144,7 @@ split(SieveMessage *message)
     if (message->fields != NULL)
         return;
     message->fields = g_ptr_array_new();
-    sieve_arena_own(message->arena, message->fields, release_array);
+    sieve_arena_own(message->arena, message->fields, 0, release_array);
     while (at < end && !is_blank_line(at, end)) {
         const char *colon = NULL, *start = at;
         const char *next = line_end(at, end);
@@ -396,7 +396,7 @@ sieve_message_replace(SieveMessage *message, GBytes *bytes)
     gsize len;
     const char *data = g_bytes_get_data(bytes, &len);
 
-    sieve_arena_own(message->arena, g_bytes_ref(bytes), release_bytes);
+    sieve_arena_own(message->arena, g_bytes_ref(bytes), 0, release_bytes);
     message->bytes = (SieveText){.bytes = len == 0 ? "" : data, .len = len};
     message->replaced_bytes = bytes;
     message->is_replaced = true;
@@ -449,10 +449,10 @@ sieve_message_edition(SieveMessage *message)
     g_string_append_c(header, '\n');
     message->edition = sieve_arena_new0(message->arena, SieveEdition, 1);
     message->edition->header = g_string_free_to_bytes(header);
-    sieve_arena_own(message->arena, message->edition->header, release_bytes);
+    sieve_arena_own(message->arena, message->edition->header, 0, release_bytes);
     if (message->is_replaced) {
         message->edition->body = replaced_body(message);
-        sieve_arena_own(message->arena, message->edition->body, release_bytes);
+        sieve_arena_own(message->arena, message->edition->body, 0, release_bytes);
     }
     return message->edition;
 }

@@ -81,6 +81,19 @@ sieve_module_mime(void)
     return load(&mime, &sieve_mime_module);
 }
 
+bool
+sieve_mime_is_loaded(void)
+{
+    return g_atomic_pointer_get(&mime.module) != NULL;
+}
+
+void
+sieve_mime_load(void)
+{
+    sieve_modules_begin();
+    (void)sieve_module_mime(); /* whoever needs it tries again and fails then */
+}
+
 const SieveUnicodeModule *
 sieve_module_unicode(void)
 {

@@ -10,7 +10,7 @@
  * ";" or block. To see a forgotten ";" it looks up what the names mean: by the grammar alone
  * the next command would be a test of the one before.
  *
- * Arguments, strings and tests are gathered on stacks and moved to the arena when their
+ * Arguments, strings and tests are gathered on stacks and moved to an arena when their
  * number is known.
  */
 #include "sieve/parser.h"
@@ -22,9 +22,10 @@
 
 typedef struct {
     SieveLexer lexer;
-    SieveArena *arena;
-    GArray *arguments; /* of SieveArgument */
-    GArray *strings;   /* of SieveString */
+    SieveArena *arena;   /* of the script: for the tree */
+    SieveArena *scratch; /* of the compilation: for what was written */
+    GArray *arguments;   /* of SieveArgument */
+    GArray *strings;     /* of SieveString */
     GPtrArray *tests;
     unsigned depth;
     unsigned end_line, end_column; /* of the token before the current one */
@@ -77,7 +78,7 @@ complain_at(Parser *parser, unsigned line, unsigned column, const char *format, 
     va_end(args);
 }
 
-/* How a complaint names the current token. In the arena. */
+/* How a complaint names the current token. In the scratch memory. */
 static const char *
 describe(const Parser *parser)
 {
@@ -100,7 +101,7 @@ describe(const Parser *parser)
     default:
         text = g_strdup_printf("\"%c\"", (int)token->kind);
     }
-    return sieve_arena_strdup(parser->arena, text);
+    return sieve_arena_strdup(parser->scratch, text);
 }
 
 #define complain_here(parser, ...) \
@@ -259,7 +260,7 @@ parse_strings(Parser *parser, SieveArgument *argument)
         g_array_append_val(parser->strings, empty);
         count = 1;
     }
-    argument->strings = sieve_arena_new0(parser->arena, SieveString, count);
+    argument->strings = sieve_arena_new0(parser->scratch, SieveString, count);
     argument->string_count = count;
     memcpy(argument->strings, &g_array_index(parser->strings, SieveString, first),
            count * sizeof(SieveString));
@@ -280,7 +281,7 @@ parse_argument(Parser *parser)
         break;
     case SIEVE_TOKEN_TAG:
         argument.kind = SIEVE_TAG;
-        argument.tag = token->text;
+        argument.tag = token->text.bytes;
         advance(parser);
         break;
     case SIEVE_TOKEN_STRING:
@@ -314,7 +315,7 @@ skip_comma(Parser *parser)
 }
 
 static void
-parse_arguments(Parser *parser, SieveNode *node)
+parse_arguments(Parser *parser, SieveWritten *written)
 {
     guint first = parser->arguments->len;
 
@@ -322,11 +323,12 @@ parse_arguments(Parser *parser, SieveNode *node)
         while (parse_argument(parser))
             ;
     } while (parser->arguments->len > first && skip_comma(parser));
-    node->argument_count = parser->arguments->len - first;
-    if (node->argument_count > 0) {
-        node->arguments = sieve_arena_new0(parser->arena, SieveArgument, node->argument_count);
-        memcpy(node->arguments, &g_array_index(parser->arguments, SieveArgument, first),
-               node->argument_count * sizeof(SieveArgument));
+    written->argument_count = parser->arguments->len - first;
+    if (written->argument_count > 0) {
+        written->arguments =
+            sieve_arena_new0(parser->scratch, SieveArgument, written->argument_count);
+        memcpy(written->arguments, &g_array_index(parser->arguments, SieveArgument, first),
+               written->argument_count * sizeof(SieveArgument));
     }
     g_array_set_size(parser->arguments, first);
 }
@@ -340,7 +342,8 @@ new_node(Parser *parser)
     SieveNode *node = sieve_arena_new0(parser->arena, SieveNode, 1);
 
     node->values = nothing;
-    node->name = parser->lexer.token.text;
+    node->written = sieve_arena_new0(parser->scratch, SieveWritten, 1);
+    node->written->name = parser->lexer.token.text;
     node->line = parser->lexer.token.line;
     node->column = parser->lexer.token.column;
     return node;
@@ -377,7 +380,7 @@ parse_test_list(Parser *parser, SieveNode *node)
 {
     guint first = parser->tests->len;
 
-    node->is_test_list = true;
+    node->written->is_test_list = true;
     advance(parser);
     for (;;) {
         parse_list_member(parser);
@@ -400,7 +403,7 @@ parse_test_list(Parser *parser, SieveNode *node)
 static bool
 takes_this_test(const Parser *parser, const SieveNode *node, bool is_test)
 {
-    if (starts_command(parser) || sieve_command_takes_no_test(node->name, is_test))
+    if (starts_command(parser) || sieve_command_takes_no_test(node->written->name, is_test))
         return false;
     return true;
 }
@@ -436,9 +439,9 @@ parse_test(Parser *parser)
     unsigned mistakes = parser->mistakes;
 
     advance(parser);
-    parse_arguments(parser, node);
+    parse_arguments(parser, node->written);
     parse_tests(parser, node, true);
-    node->is_broken = parser->mistakes > mistakes;
+    node->written->is_broken = parser->mistakes > mistakes;
     return node;
 }
 
@@ -449,7 +452,7 @@ parse_block(Parser *parser, SieveNode *node)
 {
     unsigned line = parser->lexer.token.line, column = parser->lexer.token.column;
 
-    node->has_block = true;
+    node->written->has_block = true;
     if (!enter(parser)) {
         skip_block(parser);
         return;
@@ -467,10 +470,10 @@ mend_else_if(Parser *parser, SieveNode *node)
 {
     if (kind(parser) != SIEVE_TOKEN_IDENTIFIER ||
         g_ascii_strcasecmp(parser->lexer.token.text.bytes, "if") != 0 ||
-        g_ascii_strcasecmp(node->name.bytes, "else") != 0)
+        g_ascii_strcasecmp(node->written->name.bytes, "else") != 0)
         return;
     complain_at(parser, node->line, node->column, "\"else if\" is written \"elsif\"");
-    node->name = sieve_text("elsif");
+    node->written->name = sieve_text("elsif");
     advance(parser);
 }
 
@@ -489,9 +492,9 @@ skip_end(Parser *parser, SieveNode *node)
 static void
 mend_end(Parser *parser, SieveNode *node)
 {
-    bool takes_block = sieve_command_takes_block(node->name);
+    bool takes_block = sieve_command_takes_block(node->written->name);
 
-    if (node->is_broken) {
+    if (node->written->is_broken) {
         skip_end(parser, node);
         return;
     }
@@ -500,8 +503,8 @@ mend_end(Parser *parser, SieveNode *node)
         complain_before(parser,
                         takes_block ? "\"{\" is missing behind the test of \"%.40s\""
                                     : "a semicolon (;) is missing behind \"%.40s\"",
-                        node->name.bytes);
-        node->is_broken = takes_block;
+                        node->written->name.bytes);
+        node->written->is_broken = takes_block;
         return; /* as if it had been there */
     }
     if (kind(parser) == SIEVE_TOKEN_COMMA && node->test_count > 0)
@@ -510,8 +513,9 @@ mend_end(Parser *parser, SieveNode *node)
         complain_here(parser, "this \"%c\" closes nothing", (int)kind(parser));
     else
         complain_here(parser, "%s is not expected here: %s ends \"%.40s\"", describe(parser),
-                      takes_block ? "a block in \"{ }\"" : "a semicolon (;)", node->name.bytes);
-    node->is_broken = true;
+                      takes_block ? "a block in \"{ }\"" : "a semicolon (;)",
+                      node->written->name.bytes);
+    node->written->is_broken = true;
     skip_end(parser, node);
 }
 
@@ -523,9 +527,9 @@ parse_command(Parser *parser)
 
     advance(parser);
     mend_else_if(parser, node);
-    parse_arguments(parser, node);
+    parse_arguments(parser, node->written);
     parse_tests(parser, node, false);
-    node->is_broken = parser->mistakes > mistakes;
+    node->written->is_broken = parser->mistakes > mistakes;
     if (kind(parser) == SIEVE_TOKEN_OPEN_BLOCK)
         parse_block(parser, node);
     else if (!accept(parser, SIEVE_TOKEN_SEMICOLON))
@@ -539,7 +543,8 @@ skip_non_command(Parser *parser)
 {
     if (kind(parser) == SIEVE_TOKEN_OPEN_BLOCK) {
         complain_here(parser, "a block belongs to a command, such as \"if\"");
-        SieveNode ignored = {0};
+        SieveWritten nothing = {0};
+        SieveNode ignored = {.written = &nothing};
 
         parse_block(parser, &ignored);
         return;
@@ -576,16 +581,20 @@ parse_commands(Parser *parser)
 
 SieveNode *
 sieve_parse(const char *script_name, const char *text, size_t len, SieveArena *arena,
-            GPtrArray *complaints)
+            SieveArena *scratch, GPtrArray *complaints)
 {
     g_autoptr(GArray) arguments = g_array_new(FALSE, FALSE, sizeof(SieveArgument));
     g_autoptr(GArray) strings = g_array_new(FALSE, FALSE, sizeof(SieveString));
     g_autoptr(GPtrArray) tests = g_ptr_array_new();
-    Parser parser = {.arena = arena, .arguments = arguments, .strings = strings, .tests = tests};
+    Parser parser = {.arena = arena,
+                     .scratch = scratch,
+                     .arguments = arguments,
+                     .strings = strings,
+                     .tests = tests};
     SieveNode *first = NULL;
     SieveNode **link = &first;
 
-    sieve_lexer_init(&parser.lexer, script_name, text, len, arena, complaints);
+    sieve_lexer_init(&parser.lexer, script_name, text, len, scratch, complaints);
     sieve_lexer_next(&parser.lexer);
     for (;;) {
         *link = parse_commands(&parser);

@@ -5,9 +5,10 @@
 #include "lodge.h"
 #include "sieve/tree.h"
 
-/* The first command of the script; NULL when there is none. Everything is in arena. Adds
- * complaints; what is wrong is left out of the tree, or as it was probably meant. */
+/* The first command of the script; NULL when there is none. The tree is in arena, what was written
+ * in scratch. Adds complaints; what is wrong is left out of the tree, or as it was probably
+ * meant. */
 SieveNode *sieve_parse(const char *script_name, const char *text, size_t len, SieveArena *arena,
-                       GPtrArray *complaints);
+                       SieveArena *scratch, GPtrArray *complaints);
 
 #endif

@@ -507,8 +507,11 @@ sieve_regex_new(SieveArena *arena, SieveText text, SieveRegexCase letter_case, G
     regex->context = pcre2_match_context_create(NULL);
     pcre2_set_match_limit(regex->context, SIEVE_MAX_REGEX_MATCH);
     pcre2_set_depth_limit(regex->context, SIEVE_MAX_REGEX_DEPTH);
-    sieve_arena_own(arena, compiled, release_code);
-    sieve_arena_own(arena, regex->context, release_context);
+    size_t size = 0;
+
+    (void)pcre2_pattern_info(compiled, PCRE2_INFO_SIZE, &size); /* it knows */
+    sieve_arena_own(arena, compiled, size, release_code);
+    sieve_arena_own(arena, regex->context, 0, release_context);
     return regex;
 }
 

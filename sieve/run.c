@@ -49,7 +49,6 @@ sieve_run_new(const SieveInput *input, const SieveHost *host, const SieveSetting
     run->duplicates = g_ptr_array_new();
     run->implicit_keep = true;
     run->flags = no_flags;
-    run->cpu_started_us = cpu_time_us();
     set_clock(run);
     return run;
 }
@@ -145,7 +144,13 @@ sieve_run_set_flow(SieveRun *run, SieveFlow flow)
 static bool
 check_clock(SieveRun *run, GError **error)
 {
-    gint64 used_us = cpu_time_us() - run->cpu_started_us;
+    gint64 now_us = cpu_time_us();
+
+    /* Most runs end before they look at the clock, which is a system call. */
+    if (run->cpu_started_us == 0)
+        run->cpu_started_us = now_us;
+
+    gint64 used_us = now_us - run->cpu_started_us;
 
     set_clock(run);
     if (run->settings->max_cpu_time == 0 ||

@@ -37,7 +37,7 @@ struct SieveRun {
     unsigned line; /* of the command being run */
     guint64 steps;
     guint64 steps_at_clock; /* when to look at the clock again */
-    gint64 cpu_started_us;
+    gint64 cpu_started_us;  /* 0: nobody has looked yet */
 
     bool exhausted;       /* there was no memory for a string: the next step fails */
     GPtrArray *collected; /* not NULL: values go here and are not compared; libsieve_run.c */

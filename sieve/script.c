@@ -35,11 +35,13 @@ compile(const char *name, const char *text, size_t len, const SieveSettings *set
 
     g_atomic_ref_count_init(&script->references);
     script->name = g_strdup(name);
-    script->arena = sieve_arena_new(0); /* max_script_size bounds it */
+    script->arena = sieve_arena_new_tight(); /* max_script_size bounds it */
 
-    SieveNode *first = sieve_parse(script->name, text, len, script->arena, complaints);
+    g_autoptr(SieveArena) scratch = sieve_arena_new(0);
+    SieveNode *first = sieve_parse(script->name, text, len, script->arena, scratch, complaints);
 
-    sieve_check_tree(first, script->name, settings, script->arena, complaints, &script->checked);
+    sieve_check_tree(first, script->name, settings, script->arena, scratch, complaints,
+                     &script->checked);
     script->first = first;
     return script;
 }
@@ -78,6 +80,12 @@ const char *
 sieve_script_name(const SieveScript *script)
 {
     return script->name;
+}
+
+size_t
+sieve_script_size(const SieveScript *script)
+{
+    return sizeof *script + strlen(script->name) + 1 + sieve_arena_size(script->arena);
 }
 
 const char *const *

@@ -105,9 +105,16 @@ SieveScript *sieve_script_compile(const char *name, const char *text, size_t len
 SieveScript *sieve_script_ref(SieveScript *script);
 void sieve_script_unref(SieveScript *script); /* NULL is fine */
 const char *sieve_script_name(const SieveScript *script);
+size_t sieve_script_size(const SieveScript *script); /* octets of memory */
 
 /* The extensions the script requires, NULL-terminated; belongs to the script. */
 const char *const *sieve_script_requires(const SieveScript *script);
+
+/* Whether a run of this process needed the MIME module (modules.h); and loads it before one does,
+ * as far as it can be had: a process that forks others shares with them what loading makes of it.
+ */
+bool sieve_mime_is_loaded(void);
+void sieve_mime_load(void);
 
 /* ---- another engine ------------------------------------------------------ */
 

@@ -42,21 +42,28 @@ append_strings(GString *out, const SieveArgument *argument)
     g_string_append(out, argument->is_list ? "]" : "");
 }
 
+static void
+append_value(GString *out, const SieveArgument *argument)
+{
+    if (argument == NULL)
+        return;
+    g_string_append_c(out, ' ');
+    if (argument->kind == SIEVE_NUMBER)
+        g_string_append_printf(out, "%" G_GUINT64_FORMAT, argument->number);
+    else
+        append_strings(out, argument);
+}
+
 char *
 sieve_node_text(const SieveNode *node)
 {
     GString *out = g_string_new(node->command->name);
 
-    for (size_t i = 0; i < node->argument_count; i++) {
-        const SieveArgument *argument = &node->arguments[i];
-
-        g_string_append_c(out, ' ');
-        if (argument->kind == SIEVE_TAG)
-            g_string_append_printf(out, ":%.*s", (int)argument->tag.len, argument->tag.bytes);
-        else if (argument->kind == SIEVE_NUMBER)
-            g_string_append_printf(out, "%" G_GUINT64_FORMAT, argument->number);
-        else
-            append_strings(out, argument);
+    for (size_t i = 0; i < node->tag_count; i++) {
+        g_string_append_printf(out, " :%s", node->tags[i].tag->name);
+        append_value(out, node->tags[i].value);
     }
+    for (size_t i = 0; i < sieve_slot_count(node->command); i++)
+        append_value(out, node->values[i]);
     return g_string_free(out, FALSE);
 }

@@ -3,6 +3,16 @@
 
 #include "sieve/extension.h"
 
+size_t
+sieve_slot_count(const SieveCommand *command)
+{
+    size_t count = 0;
+
+    for (const char *p = command->signature; *p != '\0'; p++)
+        count += *p != '?';
+    return count;
+}
+
 const SieveBoundTag *
 sieve_node_tag(const SieveNode *node, const char *name)
 {

@@ -4,7 +4,9 @@
  *   check.c finds the command of each and binds arguments to its definition;
  *   eval.c walks what check.c has bound.
  *
- * All of it lives in the arena of its script.
+ * What is evaluated lives in the arena of its script, which a server keeps for each of its users:
+ * that is why fields have their order and width. What was written lives in the scratch memory of
+ * the compilation; check.c copies what is needed of it.
  */
 #ifndef LODGE_SIEVE_TREE_H
 #define LODGE_SIEVE_TREE_H
@@ -24,24 +26,30 @@ typedef struct {
     unsigned number; /* of a match variable */
 } SievePiece;
 
+typedef struct {
+    size_t count;
+    SievePiece items[];
+} SievePieces;
+
 /* A string of the script, escapes and encoded characters resolved. */
 typedef struct {
-    SieveText text; /* the value when there are no pieces; its line ends are CRLF */
-    SievePiece *pieces;
-    size_t piece_count; /* 0: constant */
+    SieveText text;      /* the value when there are no pieces; its line ends are CRLF */
+    SievePieces *pieces; /* NULL: constant */
     unsigned line, column;
 } SieveString;
 
 typedef enum { SIEVE_NUMBER, SIEVE_STRINGS, SIEVE_TAG } SieveArgumentKind;
 
 typedef struct {
-    SieveArgumentKind kind;
+    uint8_t kind; /* SieveArgumentKind */
+    bool is_list; /* written with brackets */
+    guint32 string_count;
     unsigned line, column;
-    guint64 number;
-    SieveString *strings; /* one or more; a single string is a list of one */
-    size_t string_count;
-    bool is_list;  /* written with brackets */
-    SieveText tag; /* without its colon, as written */
+    union { /* as the kind says */
+        guint64 number;
+        SieveString *strings; /* one or more; a single string is a list of one */
+        const char *tag;      /* without its colon, as written */
+    };
 } SieveArgument;
 
 /* A tag found on a command, with its argument. */
@@ -53,23 +61,29 @@ typedef struct {
 
 enum { SIEVE_MAX_POSITIONAL = 5 };
 
+/* A command or a test as written: what only the compiler asks. */
+typedef struct {
+    SieveText name;
+    SieveArgument *arguments; /* tags included */
+    size_t argument_count;
+    bool is_test_list; /* with parentheses */
+    bool has_block;
+    bool is_broken; /* the parser has complained: what is missing is not told again */
+} SieveWritten;
+
 /* A command or a test. A script can have hundreds of thousands: there is no padding in it. */
 typedef struct SieveNode {
-    SieveText name; /* as written */
     unsigned line, column;
-    SieveArgument *arguments; /* as written, tags included */
     struct SieveNode **tests; /* test list, or one test */
     struct SieveNode *block;  /* first command; NULL when empty */
     struct SieveNode *next;   /* next command of the same block */
-    guint32 argument_count, test_count, tag_count;
-    bool is_test_list; /* written with parentheses */
-    bool has_block;
-    bool is_broken; /* the parser has complained: what is missing is not told again */
+    guint32 test_count, tag_count;
+    SieveWritten *written; /* NULL once check.c is through */
 
     /* set by check.c */
     const SieveCommand *command;
     const SieveArgument *
-        *values; /* SIEVE_MAX_POSITIONAL, in the order of the signature; NULL: omitted */
+        *values; /* one for each letter of the signature, in its order; NULL: omitted */
     SieveBoundTag *tags;
     const SieveMatcher *matcher; /* of commands with SIEVE_TAKES_MATCH */
     SievePattern *

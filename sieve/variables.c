@@ -153,9 +153,9 @@ piece_values(SieveRun *run, const SieveString *string, SieveText *values)
     size_t room = MAX(SIEVE_MAX_EXPANSION, run->settings->variables_max_size);
     size_t len = 0;
 
-    for (size_t i = 0; i < string->piece_count; i++) {
-        values[i] = piece_value(run, &string->pieces[i]);
-        if (string->pieces[i].kind != SIEVE_PIECE_TEXT) {
+    for (size_t i = 0; i < string->pieces->count; i++) {
+        values[i] = piece_value(run, &string->pieces->items[i]);
+        if (string->pieces->items[i].kind != SIEVE_PIECE_TEXT) {
             values[i] = cut(values[i], room);
             room -= values[i].len;
         }
@@ -170,10 +170,10 @@ sieve_run_string(SieveRun *run, const SieveString *string)
     SieveText few[16];
     SieveText *values = few;
 
-    if (string->piece_count == 0)
+    if (string->pieces == NULL)
         return string->text;
-    if (string->piece_count > G_N_ELEMENTS(few))
-        values = g_new(SieveText, string->piece_count);
+    if (string->pieces->count > G_N_ELEMENTS(few))
+        values = g_new(SieveText, string->pieces->count);
 
     size_t len = piece_values(run, string, values);
     SieveText result = sieve_text("");
@@ -183,7 +183,7 @@ sieve_run_string(SieveRun *run, const SieveString *string)
         char *bytes = sieve_arena_alloc(run->arena, len + 1);
 
         result = (SieveText){.bytes = bytes, .len = len};
-        for (size_t i = 0; i < string->piece_count; i++) {
+        for (size_t i = 0; i < string->pieces->count; i++) {
             memcpy(bytes, values[i].bytes, values[i].len);
             bytes += values[i].len;
         }

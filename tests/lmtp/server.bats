@@ -460,6 +460,37 @@ assert max(sizes) < 3072, sizes
 PY
 }
 
+@test "what a script needs to decode MIME is loaded when it does, and once for the workers that follow" {
+    mkdir -p "$T/mail/example.org/ana"
+    echo 'require "body"; if body :text :contains "hello" { discard; }' > "$T/mail/example.org/ana/.dovecot.sieve"
+    [ "$(id -u)" -ne 0 ] || chown -R nobody "$T/mail/example.org"
+    start
+    python <<'PY'
+def has_module(pid):
+    try:
+        with open(f"/proc/{pid}/maps") as file:
+            return "lodge-mime" in file.read()
+    except OSError:  # gone, and who cannot be asked is no better
+        return False
+client = Client(unix)
+client.deliver("no")
+client.quit()
+assert not any(map(has_module, children(server) + [server]))
+client = Client(unix)
+client.begin()
+client.send("Content-Transfer-Encoding: base64\r\n")
+client.finish("aGVsbG8=")
+client.quit()
+wait_until(lambda: has_module(server), what="the module in the master")
+before = children(server)
+for pid in before:
+    os.kill(pid, signal.SIGKILL)
+wait_until(lambda: len(set(children(server)) - set(before)) >= 2, what="two workers more")
+assert all(map(has_module, set(children(server)) - set(before)))
+PY
+    [ "$(stored)" -eq 1 ]
+}
+
 @test "200 connections at once for a minute, some of them slow: every message gets its reply" {
     replace max_workers 210
     start

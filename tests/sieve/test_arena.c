@@ -59,10 +59,41 @@ owned_objects_are_released_once(void **state)
     int released = 0;
 
     (void)state;
-    sieve_arena_own(arena, &released, count_release);
+    sieve_arena_own(arena, &released, 0, count_release);
     assert_int_equal(released, 0);
     sieve_arena_free(arena);
     assert_int_equal(released, 1);
+}
+
+static void
+tight_arena_takes_little_more_than_what_is_in_it(void **state)
+{
+    (void)state;
+    for (size_t octets = 100; octets < 1000 * 1000; octets *= 10) {
+        g_autoptr(SieveArena) arena = sieve_arena_new_tight();
+
+        for (size_t done = 0; done < octets; done += 40)
+            (void)sieve_arena_alloc(arena, 40);
+        assert_true(sieve_arena_size(arena) >= octets);
+        assert_true(sieve_arena_size(arena) < octets + octets / 5 + 1500);
+    }
+}
+
+static void
+size_counts_what_is_owned(void **state)
+{
+    SieveArena *arena = sieve_arena_new_tight();
+    int released = 0;
+
+    (void)state;
+    sieve_arena_own(arena, &released, 0, count_release);
+
+    size_t before = sieve_arena_size(arena);
+
+    sieve_arena_own(arena, &released, 12345, count_release);
+    assert_int_equal(sieve_arena_size(arena), before + 12345);
+    sieve_arena_free(arena);
+    assert_int_equal(released, 2);
 }
 
 int
@@ -72,6 +103,8 @@ main(void)
         cmocka_unit_test(memory_is_zeroed_aligned_and_does_not_overlap),
         cmocka_unit_test(room_ends_at_the_ceiling),
         cmocka_unit_test(owned_objects_are_released_once),
+        cmocka_unit_test(tight_arena_takes_little_more_than_what_is_in_it),
+        cmocka_unit_test(size_counts_what_is_owned),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -371,8 +371,8 @@ variables_are_found_in_strings(void **state)
         const SieveString *string = tested(script);
         g_autoptr(GString) found = g_string_new(NULL);
 
-        for (size_t k = 0; k < string->piece_count; k++) {
-            const SievePiece *piece = &string->pieces[k];
+        for (size_t k = 0; string->pieces != NULL && k < string->pieces->count; k++) {
+            const SievePiece *piece = &string->pieces->items[k];
 
             if (piece->kind == SIEVE_PIECE_TEXT)
                 g_string_append(found, piece->text.bytes);
