@@ -45,9 +45,11 @@ open_once(const char *path, int flags, unsigned busy_timeout_ms, bool *interrupt
 {
     g_autoptr(sqlite3) db = NULL;
 
-    /* Nobody asks how much memory SQLite uses, and counting takes a mutex for each piece. Refused
-     * once SQLite has begun, which is as good. */
+    /* Nobody asks how much memory SQLite uses, and counting takes a mutex for each piece. Of the
+     * pages that it would prepare at once, 80 KiB, a lookup needs the smaller half. Both are
+     * refused once SQLite has begun, which is as good. */
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     if (sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return (database_set_error(db, path, "open", error), NULL);
     /* These cannot fail: they only set what the connection will do. */
