@@ -10,6 +10,8 @@
 #include <dlfcn.h>
 #include <sys/syscall.h>
 
+#include "tests/syscall_arguments.h"
+
 long syscall(long number, ...);
 
 long
@@ -24,8 +26,7 @@ syscall(long number, ...)
         return -1;
     }
     va_start(list, number);
-    for (int i = 0; i < 6; i++)
-        words[i] = va_arg(list, long);
+    syscall_arguments(number, list, words);
     va_end(list);
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "syscall");

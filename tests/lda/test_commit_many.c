@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "lda/journal.h"
+#include "tests/syscall_arguments.h"
 
 enum { MANY = 60, MORE_THAN_A_RING_TAKES = 300 };
 
@@ -59,8 +60,7 @@ syscall(long number, ...)
     va_list list;
 
     va_start(list, number);
-    for (int i = 0; i < 6; i++)
-        arguments[i] = va_arg(list, long);
+    syscall_arguments(number, list, arguments);
     va_end(list);
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "syscall");

@@ -31,6 +31,7 @@
 #include "lmtp/session.h"
 #include "schema/mapedit.h"
 #include "tests/scratch.h"
+#include "tests/syscall_arguments.h"
 
 /* ---- calls into the file system ------------------------------------------- */
 
@@ -227,8 +228,7 @@ syscall(long number, ...)
     va_list args;
 
     va_start(args, number);
-    for (int i = 0; i < 6; i++)
-        argument[i] = va_arg(args, long);
+    syscall_arguments(number, args, argument);
     va_end(args);
     if (number == SYS_openat2 && fails("openat2"))
         return -1;
