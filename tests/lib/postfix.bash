@@ -16,6 +16,7 @@ postfix_start() {
     postfix_main_cf > "$postfix_base/etc/main.cf"
     printf '%s\n' "$@" >> "$postfix_base/etc/main.cf"
     postfix_master_cf > "$postfix_base/etc/master.cf"
+    touch -d '1 minute ago' "$postfix_base"/etc/*.cf # each program of Postfix waits until they are no longer new
     postfix -c "$postfix_base/etc" start > "$T/postfix-start.log" 2>&1 3>&- || { cat "$T/postfix-start.log"; return 1; }
     until_true 20 postfix_answers
 }
