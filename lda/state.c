@@ -1,7 +1,8 @@
 /* lda/state.c - what must be remembered between deliveries to one user; see state.h
  *
  *   entries(kind, key, remembered, expires)      %h/.lodge/state.db
- *   counts(kind, entries)                        kept by triggers, so that nothing is ever counted
+ *   counts(kind, entries)                        kept by triggers, so that nothing is counted but
+ *                                                once, in a file from before there were counts
  *
  * Nothing here is worth a wait for the disk. Killing a process loses nothing that was put: what
  * was written is the kernel's, and the journal undoes half a change. After a loss of power
@@ -40,6 +41,11 @@ static const char schema_sql[] =
     " END";
 
 static const char has_sql[] = "SELECT 1 FROM entries WHERE kind = ?1 AND key = ?2 AND expires > ?3";
+
+/* In this order entries are read only where there are no counts. */
+static const char count_sql[] =
+    "INSERT INTO counts SELECT kind, count(*) FROM"
+    " (SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM counts)) CROSS JOIN entries GROUP BY kind";
 
 static const char put_sql[] =
     "INSERT INTO entries(kind, key, remembered, expires) VALUES(?1, ?2, ?3, ?4)"
@@ -222,6 +228,7 @@ static bool
 put_all(State *state, StateKind kind, const char *stored, gint64 now, gint64 expires)
 {
     bool done = sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
+                run(state, count_sql, kind, NULL, 0, 0) == SQLITE_DONE &&
                 run(state, put_sql, kind, stored, now, expires) == SQLITE_DONE &&
                 run(state, expire_sql, kind, "", now, 0) == SQLITE_DONE &&
                 run(state, bound_sql, kind, NULL, 0, 0) == SQLITE_DONE &&

@@ -164,6 +164,39 @@ number_of_entries_is_bounded_and_the_oldest_go_first(void **data)
     assert_true(has(state, STATE_VACATION, "other kind", NOW));
 }
 
+/* As files were before counts were kept. */
+static void
+forget_counts(const char *dir)
+{
+    g_autofree char *file = g_build_filename(dir, "state.db", NULL);
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "DROP TRIGGER one_more; DROP TRIGGER one_less; DROP TABLE counts",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+file_from_before_counts_were_kept_is_bounded_too(void **data)
+{
+    {
+        g_autoptr(State) state = open_state(*data);
+        put(state, STATE_DUPLICATE, "oldest", NOW - 1, 1000000);
+        put(state, STATE_VACATION, "again", NOW, 60);
+    }
+    fill(*data);
+    forget_counts(*data);
+    g_autoptr(State) state = open_state(*data);
+    put(state, STATE_VACATION, "again", NOW, 60);
+    put(state, STATE_DUPLICATE, "newest", NOW, 1000000);
+    assert_false(has(state, STATE_DUPLICATE, "oldest", NOW));
+    assert_true(has(state, STATE_DUPLICATE, "newest", NOW));
+    assert_true(has(state, STATE_VACATION, "again", NOW));
+}
+
 /* What this process has read so far with system calls. */
 static guint64
 octets_read(void)
@@ -297,6 +330,7 @@ main(void)
         TEST(memory_outlives_the_process),
         TEST(missing_directories_are_made_for_the_owner_only),
         TEST(number_of_entries_is_bounded_and_the_oldest_go_first),
+        TEST(file_from_before_counts_were_kept_is_bounded_too),
         TEST(to_remember_costs_the_same_however_much_is_remembered),
         TEST(key_of_any_length_and_any_octets_is_remembered),
         TEST(damaged_file_is_set_aside),
