@@ -322,17 +322,19 @@ refuse(const UsageDomain *context, const UsageRequest *request, const char *name
     g_autoptr(MailboxQuota) quota = mailbox_quota_new(context->config, mailbox, error);
     bool of_octets = is_in_the_way(verdict->used.octets + verdict->held.octets,
                                    request->wanted.octets, request->total.octets);
-    guint64 used = of_octets ? verdict->used.octets : verdict->used.messages;
-    guint64 wanted = of_octets ? request->wanted.octets : request->wanted.messages;
-    guint64 total = of_octets ? request->total.octets : request->total.messages;
+    g_autofree char *used =
+        quota_format_number(of_octets ? verdict->used.octets : verdict->used.messages);
+    g_autofree char *wanted =
+        quota_format_number(of_octets ? request->wanted.octets : request->wanted.messages);
+    g_autofree char *total =
+        quota_format_number(of_octets ? request->total.octets : request->total.messages);
 
     if (quota == NULL)
         return false;
     g_set_error(error, QUOTA_ERROR,
                 (int)refusal_code(context, mailbox_quota_settings(quota), request, verdict),
-                "the domain %s is full: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-                " %s used, the message has %" G_GUINT64_FORMAT,
-                name, used, total, of_octets ? "octets" : "messages", wanted);
+                "the domain %s is full: %s of %s %s used, the message has %s", name, used, total,
+                of_octets ? "octets" : "messages", wanted);
     return false;
 }
 

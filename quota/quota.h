@@ -71,6 +71,9 @@ typedef enum {
     QUOTA_ERROR_BUSY,         /* the mailbox stayed locked, or has too many deliveries: temporary */
 } QuotaError;
 
+/* "104,857,600", whatever the locale, as refusals have it. Free with g_free(). */
+char *quota_format_number(guint64 number);
+
 /* Whether mail in the folder with that directory name ("": INBOX) counts at all. */
 bool quota_folder_counts(const QuotaSettings *settings, const char *directory);
 

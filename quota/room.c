@@ -63,9 +63,8 @@ quota_refusal_may_pass(const QuotaRefusal *refusal)
 
 /* ---- words ---------------------------------------------------------------- */
 
-/* "104,857,600", whatever the locale. Free with g_free(). */
-static char *
-format_number(guint64 number)
+char *
+quota_format_number(guint64 number)
 {
     g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, number);
     GString *text = g_string_new(NULL);
@@ -91,10 +90,10 @@ char *
 quota_refusal_describe(const QuotaRefusal *refusal)
 {
     g_autofree char *place = describe_place(refusal->folder);
-    g_autofree char *used = format_number(refusal->used);
-    g_autofree char *set_aside = format_number(refusal->set_aside);
-    g_autofree char *wanted = format_number(refusal->wanted);
-    g_autofree char *allowed = format_number(refusal->allowed);
+    g_autofree char *used = quota_format_number(refusal->used);
+    g_autofree char *set_aside = quota_format_number(refusal->set_aside);
+    g_autofree char *wanted = quota_format_number(refusal->wanted);
+    g_autofree char *allowed = quota_format_number(refusal->allowed);
     GString *text = g_string_new(NULL);
 
     g_string_printf(text, "%s is full: %s of %s %s used", place, used, allowed,
@@ -113,8 +112,8 @@ is_within(guint64 octets, guint64 limit, QuotaError code, const char *what, GErr
     if (limit == 0 || octets <= limit)
         return true;
 
-    g_autofree char *size = format_number(octets);
-    g_autofree char *most = format_number(limit);
+    g_autofree char *size = quota_format_number(octets);
+    g_autofree char *most = quota_format_number(limit);
 
     g_set_error(error, QUOTA_ERROR, (int)code, "message of %s octets is larger than %s: %s", size,
                 what, most);

@@ -72,7 +72,7 @@ fill() { # USER: 6,000 octets and what deliveries add
     run smtp_size ben@total.example 6000
     [[ $output == "RCPT 552 5.2.2 <ben@total.example>: Recipient address rejected: Mailbox is full" ]]
     grep 'event=policy' "$T/log/deliver.log" | grep ' to=ben@total.example ' |
-        grep -q 'the domain total.example is full: [0-9]* of 10240 octets used, the message has 6000'
+        grep -q 'the domain total.example is full: [0-9,]* of 10,240 octets used, the message has 6,000'
     run smtp_size ben@total.example 6000 --unannounced
     [[ $output == "END 552 5.2.2 "*"Mailbox is full" ]]
     smtp_size ben@total.example 500 | grep '^END 250 '

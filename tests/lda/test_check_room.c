@@ -284,7 +284,7 @@ refusal_by_the_domain_is_logged_with_its_figures(void **state)
 
     assert_status(fixture, "ana@total.example", 401, "5.2.2");
     g_autofree char *log = read_log(fixture);
-    if (strstr(log, "the domain total.example is full: 600 of 1000 octets used, the message has "
+    if (strstr(log, "the domain total.example is full: 600 of 1,000 octets used, the message has "
                     "401") == NULL)
         fail_msg("%s", log);
 }

@@ -231,7 +231,7 @@ refusal_says_which_domain_and_how_full_it_is(void **state)
 
     g_free(put(fixture, "bob", 700));
     assert_int_equal(ask(fixture, "ana@example.org", 301, &error), -1);
-    assert_string_equal(error->message, "the domain example.org is full: 700 of 1000 octets used, "
+    assert_string_equal(error->message, "the domain example.org is full: 700 of 1,000 octets used, "
                                         "the message has 301");
 }
 
