@@ -8,9 +8,9 @@
  */
 #include "lda/carry_out_parts.h"
 
-#include "lda/commit.h"
 #include "lda/identity.h"
 #include "lda/lda_private.h"
+#include "lda/publish.h"
 
 /* One message on its way. */
 typedef struct {
@@ -54,25 +54,9 @@ stage_counted(Effects *effects, Parcel *parcel, GError **error)
 }
 
 static bool
-commit_one(const LdaConfig *config, const MaildirCopy *copy, bool published, GError **error)
-{
-    CommitItem item = {.fd = published ? maildir_copy_directory_fd(copy) : maildir_copy_fd(copy)};
-
-    if (config->mail.durability == DURABILITY_NONE)
-        return true;
-    (published ? commit_names : commit_contents)(NULL, &item, 1);
-    errno = item.error;
-    return item.error == 0 || lodge_set_errno(error, "make '%s' durable", maildir_copy_path(copy));
-}
-
-static bool
 publish(Effects *effects, Parcel *parcel, GError **error)
 {
-    const LdaConfig *config = effects->delivery.config;
-    MaildirCopy *copy = parcel->copy;
-
-    return commit_one(config, copy, false, error) && maildir_publish(copy, error) &&
-           commit_one(config, copy, true, error);
+    return publish_durably(effects->delivery.config, parcel->copy, error);
 }
 
 static bool

@@ -15,7 +15,7 @@ struct Lda {
     char *hostname;
     Mailmap *map;       /* NULL until needed, and again after a failure */
     Scripts *scripts;   /* NULL until needed */
-    Commit *commit;     /* what commit_sync() keeps */
+    Commit *commit;     /* what the barrier keeps */
     MaildirNamer namer; /* of the process namer.pid; see lda_namer() */
     gint64 last_id;
     Usage *usage;            /* NULL until needed */

@@ -5,11 +5,11 @@
  */
 #include "lda/quota_warning.h"
 
-#include "lda/commit.h"
 #include "lda/compose.h"
 #include "lda/identity.h"
 #include "lda/lda.h"
 #include "lda/programs.h"
+#include "lda/publish.h"
 
 enum { TEMPLATE_MAX = 64 * 1024 };
 
@@ -313,27 +313,12 @@ stage(const QuotaWarning *warning, const QuotaWarningContext *context, Message *
 }
 
 static bool
-commit(const LdaConfig *config, const MaildirCopy *copy, bool published, GError **error)
-{
-    const char *path = maildir_copy_path(copy);
-    CommitItem item = {.fd = published ? maildir_copy_directory_fd(copy) : maildir_copy_fd(copy)};
-
-    if (config->mail.durability == DURABILITY_NONE)
-        return true;
-    (published ? commit_names : commit_contents)(NULL, &item, 1);
-    errno = item.error;
-    return item.error == 0 || lodge_set_errno(error, "make '%s' durable", path);
-}
-
-static bool
 store(const QuotaWarning *warning, const QuotaWarningContext *context, Message *message,
       GError **error)
 {
-    const LdaConfig *config = context->config;
     g_autoptr(MaildirCopy) copy = stage(warning, context, message, error);
 
-    return copy != NULL && commit(config, copy, false, error) && maildir_publish(copy, error) &&
-           commit(config, copy, true, error);
+    return copy != NULL && publish_durably(context->config, copy, error);
 }
 
 static bool
