@@ -423,6 +423,30 @@ PY
     [ "$(find "$T/mail/cy/new" -type f -user nobody | wc -l)" -eq 2 ]
 }
 
+@test "copies of the same octets share a file, but not with the mailbox of another owner" {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    sqlite3 "$T/map.db" "INSERT INTO users VALUES ('bo@example.org', ''), ('cy@example.org', '');"
+    cat > "$T/query" <<'SQL'
+SELECT email AS user, 1 AS active, :local AS home, '.' AS maildir, CASE :local WHEN 'ana' THEN 4001 ELSE 4002 END AS uid, 4000 AS gid FROM users WHERE email = :address
+SQL
+    # Of one group that may do everything, so that nothing else stands in the way of a link.
+    install -d -m 2770 -o 4001 -g 4000 "$T/mail/ana"
+    install -d -m 2770 -o 4002 -g 4000 "$T/mail/bo" "$T/mail/cy"
+    start -o mail.per_user_ids=yes -o mail.delivered_to=single -o "map.mailbox_query=$(cat "$T/query")"
+    python <<'PY'
+client = Client(unix)
+client.command("MAIL FROM:<test@test.example>", "250")
+for name in ("ana", "bo", "cy"):
+    client.command(f"RCPT TO:<{name}@example.org>", "250")
+client.command("DATA", "354")
+client.finish()
+client.expect("250 2.0.0 <bo@")
+client.expect("250 2.0.0 <cy@")
+PY
+    [ "$(find "$T/mail/ana/new" -type f -user 4001 -links 1 | wc -l)" -eq 1 ]
+    [ "$(find "$T/mail/bo/new" "$T/mail/cy/new" -type f -user 4002 -links 2 | wc -l)" -eq 2 ]
+}
+
 @test "with no more rights than the systemd unit grants, upgrade and drop still work" {
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     unit=$BATS_TEST_DIRNAME/../../dist/lodge.service.in
