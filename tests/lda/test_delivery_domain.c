@@ -3,23 +3,8 @@
  * All that is stored counts: the message, copies of what is sent, notices. fsync(2) is the
  * test's, so that it fails when that is asked for.
  */
-#include "sieve_fixture.h"
-
-#include <sys/syscall.h>
-
-static unsigned failing_syncs; /* the next ones */
-
-int fsync(int fd);
-
-int
-fsync(int fd)
-{
-    if (failing_syncs == 0)
-        return (int)syscall(SYS_fsync, fd);
-    failing_syncs--;
-    errno = EIO;
-    return -1;
-}
+#include "tests/lda/failing_syncs.h"
+#include "tests/lda/quota_fixture.h"
 
 /* What all mailboxes of the domain may hold together, in messages, with more lines for [quota]. */
 static void
@@ -30,14 +15,6 @@ limit_domain(Fixture *fixture, const char *messages, const char *lines)
 
     add_row(fixture, MAPEDIT_DOMAINS, "example.org", "quota_messages", messages);
     start(fixture, text);
-}
-
-static void
-assert_outcome(const LdaOutcome *outcome, const char *status, const char *text)
-{
-    assert_string_equal(outcome->status, status);
-    if (strstr(outcome->text, text) == NULL)
-        fail_msg("%s", outcome->text);
 }
 
 /* ---- mail of ours --------------------------------------------------------- */
@@ -155,12 +132,6 @@ copy_that_is_kept_as_well_counts_once(void **state)
 /* ---- several recipients --------------------------------------------------- */
 
 static const char *const both[] = {"ana@example.org", "eve@example.org", NULL};
-
-static void
-assert_outcome_of(const Fixture *fixture, guint index, const char *status, const char *text)
-{
-    assert_outcome(fixture->outcomes->pdata[index], status, text);
-}
 
 static void
 second_recipient_in_a_domain_with_room_for_one_is_refused_at_once(void **state)
