@@ -157,6 +157,15 @@ interrupted_wait_goes_on(void **state)
     commit_free(commit);
 }
 
+static bool
+has_memory_of_a_ring(void)
+{
+    g_autofree char *maps = NULL;
+
+    return !g_file_get_contents("/proc/self/maps", &maps, NULL, NULL) ||
+           strstr(maps, "[io_uring]") != NULL;
+}
+
 /* What the parent asks of the kernel is no memory of a child that was taken over. */
 static void
 child_of_a_fork_syncs_without_the_ring_of_its_parent(void **state)
@@ -175,7 +184,10 @@ child_of_a_fork_syncs_without_the_ring_of_its_parent(void **state)
         items[0].error = items[1].error = ENODATA;
         commit_names(commit, items, G_N_ELEMENTS(items));
         commit_free(commit);
-        _exit(items[0].error == 0 && items[1].error == 0 && calls_to_enter == 0 ? 0 : 1);
+        _exit(items[0].error == 0 && items[1].error == 0 && calls_to_enter == 0 &&
+                      !has_memory_of_a_ring()
+                  ? 0
+                  : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);

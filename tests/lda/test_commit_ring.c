@@ -1,0 +1,128 @@
+/* tests/lda/test_commit_ring.c - what the kernel says of an fsync that it was asked for at once
+ * with others
+ *
+ * The ring is the test's: of each descriptor it tells what the test wants, and syncs nothing.
+ */
+#include "lodge.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "lda/commit.h"
+#include "lda/journal.h"
+#include "lda/ring.h"
+
+/* Whatever the machine has: each file is synced. */
+dev_t
+journal_of(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+struct Ring {
+    int told; /* of each descriptor */
+};
+
+static struct Ring the_ring;
+static int synced; /* how often fsync(2) was called */
+static int failing_fd;
+
+Ring *
+ring_new(void)
+{
+    return &the_ring;
+}
+
+void
+ring_free(Ring *ring)
+{
+    assert_true(ring == NULL || ring == &the_ring);
+}
+
+size_t
+ring_start(Ring *ring, const int *fds, size_t count)
+{
+    (void)ring;
+    (void)fds;
+    return count;
+}
+
+void
+ring_wait(Ring *ring, int *errors, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        errors[i] = ring->told;
+}
+
+int fsync(int fd);
+
+int
+fsync(int fd)
+{
+    synced++;
+    errno = EIO;
+    return fd == failing_fd ? -1 : 0;
+}
+
+enum { ITEMS = 4 };
+
+/* The last is synced here, whatever the ring says. */
+static void
+commit_while(int told, CommitItem *items)
+{
+    Commit *commit = commit_new();
+
+    the_ring.told = told;
+    synced = 0;
+    for (size_t i = 0; i < ITEMS; i++) {
+        items[i] = (CommitItem){open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), ENODATA};
+        assert_true(items[i].fd >= 0);
+    }
+    failing_fd = items[1].fd;
+    commit_names(commit, items, ITEMS);
+    for (size_t i = 0; i < ITEMS; i++)
+        assert_int_equal(close(items[i].fd), 0);
+    commit_free(commit);
+}
+
+static void
+what_the_kernel_has_not_begun_is_synced_here(void **state)
+{
+    static const int unsynced[] = {ECANCELED, EAGAIN, EINTR};
+    CommitItem items[ITEMS];
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(unsynced); i++) {
+        commit_while(unsynced[i], items);
+        assert_int_equal(synced, ITEMS);
+        for (size_t j = 0; j < ITEMS; j++)
+            assert_int_equal(items[j].error, j == 1 ? EIO : 0);
+    }
+}
+
+/* A second fsync would lie. */
+static void
+what_has_failed_is_not_asked_for_again(void **state)
+{
+    CommitItem items[ITEMS];
+
+    (void)state;
+    commit_while(ENOSPC, items);
+    assert_int_equal(synced, 1);
+    for (size_t j = 0; j < ITEMS; j++)
+        assert_int_equal(items[j].error, j == ITEMS - 1 ? 0 : ENOSPC);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_kernel_has_not_begun_is_synced_here),
+        cmocka_unit_test(what_has_failed_is_not_asked_for_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
