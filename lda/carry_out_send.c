@@ -99,6 +99,9 @@ keep_instead(Effects *effects, const SieveAction *action, GError **error)
     return done;
 }
 
+/* The result of pipe :try whose program failed. */
+#define TRIED "failed"
+
 /* ---- what must succeed ---------------------------------------------------- */
 
 static bool
@@ -194,7 +197,23 @@ send_mail(Effects *effects, guint index, unsigned *count, GError **error)
     return false;
 }
 
-/* A program gets the message as the script left it. */
+/* Whether the script gave the message to anybody else, but for programs that have failed too. */
+static bool
+is_in_other_hands(const Effects *effects, guint index)
+{
+    for (guint i = 0; i < effects->actions->len; i++) {
+        const SieveAction *other = effects->actions->pdata[i];
+        bool has_failed = other->try && g_strcmp0(effects->results[i], TRIED) == 0;
+
+        if (i != index && !other->copy && !has_failed && other->kind != SIEVE_ACTION_VACATION &&
+            other->kind != SIEVE_ACTION_NOTIFY)
+            return true;
+    }
+    return false;
+}
+
+/* A program gets the message as the script left it. That :try forgives a failure is no reason to
+ * lose the message: it is as if pipe had not cancelled the keep. */
 static bool
 pipe_message(Effects *effects, guint index, GError **error)
 {
@@ -214,11 +233,11 @@ pipe_message(Effects *effects, guint index, GError **error)
         effects->piped++;
         return true;
     }
-    if (action->try) {
-        effects->results[index] = g_strdup("failed");
+    if (action->try && is_in_other_hands(effects, index)) {
+        effects->results[index] = g_strdup(TRIED);
         return true;
     }
-    if (program_is_temporary(status)) {
+    if (!action->try && program_is_temporary(status)) {
         g_set_error(error, PROGRAM_ERROR, PROGRAM_ERROR_LATER,
                     "program '%s' asks to be tried again", action->program);
         return false;

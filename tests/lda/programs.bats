@@ -68,6 +68,21 @@ is_empty_inbox() { [ -z "$(find "$home/Maildir/new" -type f 2> /dev/null)" ]; }
     grep -q "note=\"kept: program 'fail' failed" "$T/log/deliver.log"
 }
 
+@test "pipe :try that fails is no error, and loses nothing" {
+    program fail <<< 'exit 75'
+    script <<< 'require ["vnd.dovecot.pipe", "fileinto"]; pipe :try "fail"; fileinto "Other";'
+    deliver
+    stored Other | grep -qx 'body of the mail'
+    is_empty_inbox
+    grep -q 'actions="pipe fail (failed), fileinto Other"' "$T/log/deliver.log"
+    program worse <<< 'exit 3'
+    script <<< 'require "vnd.dovecot.pipe"; pipe :try "fail"; pipe :try "worse";'
+    run deliver
+    [ "$status" -eq 0 ]
+    stored | grep -qx 'body of the mail'
+    grep -q "note=\"kept: program 'worse' failed" "$T/log/deliver.log"
+}
+
 @test "filter changes the message that is stored, and the tests behind it see that" {
     program shout <<< 'sed "s/^Subject: .*/Subject: HELLO/; s/body/BODY/"'
     script <<'SIEVE'
