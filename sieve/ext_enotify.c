@@ -223,8 +223,10 @@ run_notify(SieveRun *run, const SieveNode *node, GError **error)
     action->in_reply_to = sieve_reply_message_id(run);
     action->references = sieve_reply_references(run);
     action->suppressed = suppression(run, action);
-    if (action->suppressed != NULL && sieve_run_is_tracing(run))
+    if (action->suppressed != NULL)
         sieve_run_trace(run, node, "notify: nothing is sent: %s", action->suppressed);
+    else
+        sieve_run_trace(run, node, "notify \"%s\"", action->method);
     return sieve_action_add(run, action, error);
 }
 

@@ -89,6 +89,7 @@ run_pipe(SieveRun *run, const SieveNode *node, GError **error)
         return false;
     action->copy = sieve_node_tag(node, "copy") != NULL;
     action->try = sieve_node_tag(node, "try") != NULL;
+    sieve_run_trace(run, node, "pipe \"%s\"", action->program);
     return sieve_action_add(run, action, error);
 }
 

@@ -17,6 +17,7 @@ run_reject(SieveRun *run, const SieveNode *node, GError **error)
     action->reason = sieve_reply_lines(sieve_run_arena(run), sieve_run_first(run, node->values[0]));
     action->in_reply_to = sieve_reply_message_id(run);
     action->references = sieve_reply_references(run);
+    sieve_run_trace(run, node, "%s", node->command->name);
     return sieve_action_add(run, action, error);
 }
 

@@ -478,8 +478,10 @@ run_vacation(SieveRun *run, const SieveNode *node, GError **error)
     action->suppressed = suppression(run, own, me);
     action->reply_from =
         sieve_arena_strdup(sieve_run_arena(run), me != NULL || own->len == 0 ? me : own->pdata[0]);
-    if (action->suppressed != NULL && sieve_run_is_tracing(run))
+    if (action->suppressed != NULL)
         sieve_run_trace(run, node, "vacation: no answer: %s", action->suppressed);
+    else
+        sieve_run_trace(run, node, "vacation to \"%s\"", action->to);
     return sieve_action_add(run, action, error);
 }
 

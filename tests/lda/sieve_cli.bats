@@ -64,6 +64,16 @@ fails_with() { # STATUS PATTERN COMMAND...
     [[ $output == *'1 | if header "subject" "hello" {'*'true'*'2 |   keep;'* ]]
 }
 
+@test "the trace shows each action with its line" {
+    printf '%s\n' 'require ["enotify", "vacation", "vnd.dovecot.pipe"];' 'notify "mailto:a@example.org";' \
+        'vacation "away";' 'pipe "p";' > a.sieve
+    run "$real" -o sieve.program_dir=/tmp sieve test --trace a.sieve "$message"
+    [[ $output == *'2 | notify "mailto:a@example.org";'*'3 | vacation "away";'*'4 | pipe "p";'* ]]
+    printf 'require "reject";\nreject "no";\n' > a.sieve
+    run "$real" sieve test --trace a.sieve "$message"
+    [[ $output == *'2 | reject "no";'* ]]
+}
+
 @test "the trace is the default on a terminal" {
     echo 'if true { keep; }' > a.sieve
     run script -qec "'$real' sieve test a.sieve '$message'" /dev/null
