@@ -33,7 +33,7 @@ struct SieveArena {
     Block *block; /* the one being filled */
     Owned *owned;
     size_t next_size;
-    bool is_tight;             /* next_size stays */
+    bool is_tight;             /* next_size is an eighth of what is held */
     size_t allocated, ceiling; /* what was asked for */
     size_t held;               /* what blocks and owned objects take */
 };
