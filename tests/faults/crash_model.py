@@ -9,6 +9,8 @@ may stop. The model is that of POSIX and of nothing better:
   rename is two such changes, a name gone here and a name come there.
 - What was written to a file, and with it its size, is durable when an fsync of the file
   was begun after the write and has returned. Until then each write is lost or kept.
+- So it is with the number of a file's links, which is in its inode as the size is: the disk has that
+  of some instant since such an fsync was begun, or 0 without one, whatever names it has.
 - Nothing else makes anything durable, neither time nor the fsync of something else.
 
 File systems of Linux promise more, and none of it is used, so every state that one of them may
@@ -28,11 +30,14 @@ with a journal (lda/journal.h), and the model is that of one, and of nothing bet
 - An fsync of a directory makes its last change durable, and with it all that came before, but nothing later.
 - What was written to a file before sync_file_range was begun is whole if the instant is after its
   return. Else each write is lost or kept, even when the name is there.
+- A name and the number of links change together.
 
 The promises: a message that was said to be stored is in new/ or cur/, whole, in every state;
 a message in new/ or cur/ is whole in every state, said to be stored or not. The small
 files that are replaced by a rename (subscriptions, dovecot-keywords) are whole in every state, and
-there when whoever replaced them gives his next reply.
+there when whoever replaced them gives his next reply. A file without links is none: fsck, or the next
+mount, takes it and its names away. One that several mailboxes share must have at least as many as
+they may show names of it, or one of them who removes his takes it from another (fsck would mend that).
 
 The states are as many as two to the number of changes under way. But what becomes of one message
 depends on the names of the directories that lead to it, its own, and its writes, and on
@@ -52,8 +57,10 @@ import re
 import proof
 
 INSTANT = "instant"
+SHOWN = "shown"
 DIRECTORY = -1  # what a name stands for: this, the number of a file, or None
 BOXES = ("new", "cur")
+FEW_LINKS = "has fewer links on the disk than it may have names"
 REPLACED = ("subscriptions", "dovecot-keywords")
 STATES_MAX = 4096
 REPLY = re.compile(r"250[ -]2\.0\.0 <([^>]*)> (\S+) stored in")
@@ -85,9 +92,31 @@ class File:
     writes: list = dataclasses.field(default_factory=list)  # (when, offset, length)
     durable: int = 0
     waited_for: list = dataclasses.field(default_factory=list)  # (when sync_file_range was done, for so many writes)
+    links: list = dataclasses.field(default_factory=lambda: [(-1, 0)])  # (when, so many since)
+    links_durable: int = 1  # of these
+    places: set = dataclasses.field(default_factory=set)  # names it ever had
 
     def size(self):
         return sum(length for _, _, length in self.writes)
+
+    def link(self, when, more):
+        """What one call does to it is one change."""
+        count = self.links[-1][1] + more
+        if self.links[-1][0] == when:
+            self.links.pop()
+        self.links.append((when, count))
+
+    def synced(self, began):
+        self.durable = max(self.durable, sum(when < began for when, _, _ in self.writes))
+        self.links_durable = max(self.links_durable, sum(when < began for when, _ in self.links))
+
+    def possible_links(self, instant):
+        """The least and the most that the disk may say."""
+        if instant is not None:
+            kept = max(self.links_durable, sum(when <= instant for when, _ in self.links))
+            return [self.links[kept - 1][1]]
+        counts = [count for _, count in self.links[self.links_durable - 1 :]]
+        return sorted({min(counts), max(counts)})
 
     def possible(self, instant):
         """Sets of writes that are lost: none, one, or all that are not durable."""
@@ -116,6 +145,11 @@ def is_promised(path):
     return os.path.basename(os.path.dirname(path)) in (*BOXES, "tmp") or os.path.basename(path) in REPLACED
 
 
+def links(file):
+    """The part of a state that is the number of its links."""
+    return ("links", file)
+
+
 def is_wait(call):
     return call.name == "sync_file_range" and "SYNC_FILE_RANGE_WAIT_AFTER" in call.arguments
 
@@ -135,6 +169,8 @@ class Disk:
             target = DIRECTORY if is_directory else self._file()
             self._name(path).changes.append((-1, target, ""))
             self.names[path].durable = 1
+            if target != DIRECTORY:
+                self.files[target].link(-1, 1)
 
     def _file(self):
         self.files.append(File())
@@ -155,8 +191,15 @@ class Disk:
     def _change(self, call, path, target):
         if DIRECTORY in (target, self.now(path)) and self.now(path) is not None:
             raise AssertionError(f"the model knows no directory that is replaced or removed: {call}")
+        before = self.now(path)
         self._name(path).changes.append((call.ended, target, call.thread))
-        return [path]
+        if target not in (None, DIRECTORY):
+            self.files[target].link(call.ended, 1)
+            self.files[target].places.add(path)
+        if before in (None, DIRECTORY):
+            return [path]
+        self.files[before].link(call.ended, -1)
+        return [path, before]
 
     def _move(self, call):
         old, new = call.paths[:2]
@@ -164,7 +207,15 @@ class Disk:
             return []
         file = self.now(old)
         touched = self._change(call, new, file)
-        return touched + (self._change(call, old, None) if call.name.startswith("rename") else [])
+        if call.name.startswith("rename"):
+            self._change(call, old, None)
+            touched.append(old)  # and the file has as many links as before
+        return touched
+
+    def shown(self, file, instant):
+        """How many messages of mailboxes may be this file."""
+        places = (path for path in self.files[file].places if os.path.basename(os.path.dirname(path)) in BOXES)
+        return sum(file in self.names[path].possible(instant) for path in places)
 
     def _open(self, call):
         path = call.paths[0]
@@ -205,11 +256,11 @@ class Disk:
             name.durable = max(name.durable, sum(when <= last for when, _, _ in name.changes))
         number = self.now(path)
         if number not in (None, DIRECTORY):
-            file = self.files[number]
-            file.durable = max(file.durable, sum(when < call.began for when, _, _ in file.writes))
+            self.files[number].synced(call.began)
             touched.append(number)
         for file in self.files if self.has_journal else ():
             file.durable = max([file.durable, *(count for when, count in file.waited_for if when <= last)])
+            file.links_durable = max(file.links_durable, sum(when <= last for when, _ in file.links))
         return touched
 
     def _reply(self, call):
@@ -251,7 +302,7 @@ class Fault:
     text: str
     item: Item
     calls: list  # the crash came after these
-    state: dict  # name -> what it stands for, file -> lost writes, INSTANT -> up to when a journal was kept
+    state: dict  # name -> what it stands for, file -> lost writes, links(file), INSTANT -> up to when a journal was kept
 
 
 class Run:
@@ -325,6 +376,8 @@ class Run:
             parts = {item.file: [frozenset()], INSTANT: [instant]}
             parts |= {path: disk.names[path].possible(instant) for path in names}
             parts |= {file: disk.files[file].possible(instant) for file in files}
+            parts |= {links(file): disk.files[file].possible_links(instant) for file in files}
+            parts |= {SHOWN: [disk.shown(file, instant)] for file in files}
             yield from self._combinations(parts)
 
     def _combinations(self, parts):
@@ -338,8 +391,12 @@ class Run:
     def _judge(self, item, state, promised):
         *directories, place = item.way(self.root)
         found = state.get(place) if all(state.get(path) == DIRECTORY for path in directories) else None
+        if found == item.file and state[links(item.file)] == 0:
+            found = None
         if found == item.file and state[item.file]:
             return "is there and not whole"
+        if found == item.file and state[links(item.file)] < state[SHOWN]:
+            return FEW_LINKS
         newer = item.reply is None and found is not None and found > item.file
         if promised and found != item.file and not newer:
             return "was said to be stored and is not there"
@@ -373,6 +430,15 @@ class Run:
         calls = sorted([*self.calls[:sync], late, *self.calls[sync + 1 :]], key=lambda call: call.ended)
         return next(self._faults(calls, items), None)
 
+    def fault_when_linked_late(self, sync):
+        """The same when a file gets its other names in tmp/ after it was synced, and not before."""
+        def late(number, call):
+            when = self.calls[sync].ended + (number + 1) / (len(self.calls) + 1)
+            return dataclasses.replace(call, began=when, ended=when) if call.name == "linkat" and number < sync else call
+
+        calls = sorted(itertools.starmap(late, enumerate(self.calls)), key=lambda call: call.ended)
+        return next(self._faults(calls, self._items_of(self.syncs[sync])), None)
+
     def _faults(self, calls, items):
         disk, left = self._disk(), {id(item) for item in items}
         for when, call in enumerate(calls):
@@ -398,7 +464,10 @@ class Run:
             if target == DIRECTORY and os.path.isdir(os.path.dirname(there)):
                 os.mkdir(there)
             elif target is not None and os.path.isdir(os.path.dirname(there)):
-                self._leave_file(there, target, disk.files[target], choose(target, disk.files[target].possible(instant)))
+                file = disk.files[target]
+                lost = choose(target, file.possible(instant))
+                if choose(links(target), file.possible_links(instant)) > 0:
+                    self._leave_file(there, target, file, lost)
         for item in self.items:
             if item.reply and any(reply in disk.replies for reply in self._replies_for(item)):
                 named = re.search(rb"^X-Proof: (\S+)", self._plain(item.file), re.M)
