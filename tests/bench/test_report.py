@@ -2,14 +2,16 @@
 
 import os
 import sys
+import tempfile
 import xml.etree.ElementTree as xml
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from measure import aims, chart, report, rows  # noqa: E402
-from measure.host import mount_of  # noqa: E402
+from measure.host import journal_of_ext4, mount_of  # noqa: E402
 from measure.calls import total  # noqa: E402
 from measure.results import Results, spread  # noqa: E402
+from measure.workspace import Workspace  # noqa: E402
 
 ROW = rows.Row(rows.LMTP, "20 connections", ("limit", "lodge", "dovecot"), 20)
 LARGE = rows.Row(rows.SIZES, "25 MB <1>", ("limit", "lodge"), 1, size=25_000_000)
@@ -84,6 +86,26 @@ def curves_are_tables_too():
 
 def the_file_system_of_a_path_is_found():
     assert mount_of("/proc/self/fd")[1] == "proc"
+
+
+def whether_ext4_has_a_journal_is_read_from_its_options():
+    with tempfile.TemporaryDirectory() as proc:
+        for name, options in (("vda", "rw\ndelalloc\n"), ("loop0", "rw\ndata=ordered\n"), ("loop1", "rw\ndata=journal\nfast_commit\n")):
+            os.makedirs(f"{proc}/ext4/{name}")
+            with open(f"{proc}/ext4/{name}/options", "w") as file:
+                file.write(options)
+        said = [journal_of_ext4(f"/dev/{name}", proc) for name in ("vda", "loop0", "loop1", "sda")]
+    assert said == ["no journal", "journal, data=ordered", "journal, data=journal, fast_commit", "journal unknown"], said
+
+
+def everything_below_a_workspace_is_removed():
+    with tempfile.TemporaryDirectory() as top:
+        workspace = Workspace(top)
+        deep = workspace.directory("user0", "Maildir", "new")
+        os.symlink("/nowhere", f"{deep}/link")
+        open(f"{deep}/message", "w").close()
+        workspace.remove(keep=False)
+        assert os.listdir(top) == [] and not os.path.exists(workspace.sockets)
 
 
 def the_total_of_strace_is_read():

@@ -25,10 +25,24 @@ def processor():
         return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def journal_of_ext4(device, proc="/proc/fs"):
+    """How much it promises decides how many flushes a delivery needs: the mode is named only where there is a journal."""
+    name = os.path.basename(os.path.realpath(device))
+    try:
+        with open(f"{proc}/ext4/{name}/options") as lines:
+            options = lines.read().split()
+    except FileNotFoundError:
+        return "journal unknown"
+    mode = next((option for option in options if option.startswith("data=")), None)
+    if mode is None:
+        return "no journal"
+    return f"journal, {mode}" + (", fast_commit" if "fast_commit" in options else "")
+
+
 def facts(path):
     device, kind, options = mount_of(path)
-    if kind == "ext4" and not os.path.exists(f"/sys/fs/ext4/{os.path.basename(device)}/journal_task"):
-        kind = "ext4 without a journal"
+    if kind == "ext4":
+        kind = f"ext4, {journal_of_ext4(device)}"
     return {"kernel": os.uname().release, "processor": processor(), "cores": os.cpu_count(), "file_system": kind,
             "mount_options": options, "load_before": round(os.getloadavg()[0], 2)}
 

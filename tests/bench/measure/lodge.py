@@ -34,6 +34,7 @@ class Lodge:
         self.socket = f"{workspace.sockets}/{name}"
         self.policy = f"{workspace.sockets}/{name}-policy"
         self.server = None
+        self.warm = workers
         give_to_nobody(self.mail)
         self.configure({
             "mail.root": self.mail,
@@ -78,8 +79,9 @@ class Lodge:
 
     def start(self):
         self.server = subprocess.Popen([program(self.build, "lodged"), "-c", self.conf])
-        wait_for(lambda: os.path.exists(self.socket) and children(self.server.pid), "lodged did not start", self.server)
-        # What was left in tmp/ is looked for once, with the lowest priority: not part of any delivery.
+        wait_for(lambda: len(self.workers()) >= self.warm, "lodged did not start", self.server)
+        # What was left in tmp/ is looked for once, with the lowest priority: not part of any delivery. That process is
+        # started before the workers, all of which are there.
         wait_for(lambda: not any(is_sweeper(pid) for pid in self.workers()), "the sweep does not end", self.server, seconds=600)
 
     def workers(self):
