@@ -43,11 +43,13 @@ static const Way ways[] = {
     {"by_threads_where_io_uring_is_missing", SYS_io_uring_setup, ENOSYS, 1, 0, true},
     {"by_threads_where_io_uring_is_forbidden", SYS_io_uring_setup, EPERM, 1, 0, true},
     {"by_threads_where_the_kernel_takes_nothing", SYS_io_uring_enter, EAGAIN, 1, 0, true},
+    {"by_threads_where_a_filter_forbids_to_ask", SYS_io_uring_enter, EPERM, 3, 0, true},
     {"by_the_kernel_and_here_where_it_takes_few", .has_commit = true, .taken = 5},
 };
 
 static Way way; /* of the test; failures counts down */
 static long calls_to_enter;
+static bool is_deaf; /* the kernel takes all, does nothing of it, and refuses to be waited for */
 
 long syscall(long number, ...);
 
@@ -70,6 +72,10 @@ syscall(long number, ...)
         return -1;
     }
     calls_to_enter += number == SYS_io_uring_enter;
+    if (number == SYS_io_uring_enter && is_deaf) {
+        errno = EPERM;
+        return arguments[1] > 0 ? arguments[1] : -1;
+    }
     if (number == SYS_io_uring_enter && way.taken > 0)
         arguments[1] = MIN(arguments[1], (long)way.taken);
     return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
@@ -157,6 +163,36 @@ interrupted_wait_goes_on(void **state)
     commit_free(commit);
 }
 
+/* Nobody knows then what is on the disk: an end without a reply costs a retry, a guess a message.
+ */
+static void
+wait_that_fails_for_no_known_reason_ends_the_process(void **state)
+{
+    Commit *commit = commit_new();
+    CommitItem items[] = {{temporary_file(), ENODATA}, {temporary_file(), ENODATA}};
+    int status = -1;
+
+    (void)state;
+
+    pid_t child = fork();
+
+    if (child == 0) {
+        int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+        (void)dup2(nowhere, STDOUT_FILENO); /* GLib's last words would end this test, too */
+        (void)dup2(nowhere, STDERR_FILENO);
+        calls_to_enter = 0;
+        is_deaf = true;
+        commit_names(commit, items, G_N_ELEMENTS(items));
+        _exit(calls_to_enter > 0 ? 1 : 0); /* 0: there is no io_uring here, and no wait for it */
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGABRT : WEXITSTATUS(status) == 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(items); i++)
+        (void)close(items[i].fd);
+    commit_free(commit);
+}
+
 static bool
 has_memory_of_a_ring(void)
 {
@@ -240,6 +276,7 @@ main(void)
     const struct CMUnitTest others[] = {
         cmocka_unit_test(more_items_than_a_ring_takes_are_all_synced),
         cmocka_unit_test(interrupted_wait_goes_on),
+        cmocka_unit_test(wait_that_fails_for_no_known_reason_ends_the_process),
         cmocka_unit_test(child_of_a_fork_syncs_without_the_ring_of_its_parent),
         cmocka_unit_test(items_of_the_same_file_share_its_result),
         cmocka_unit_test(the_signal_mask_is_what_it_was),
