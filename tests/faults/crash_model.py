@@ -20,7 +20,7 @@ leave is among those that are tried:
   ext4, no journal  as POSIX, but an fsync of a new file syncs its directories too
   btrfs             an fsync writes a log of that file or directory, a commit everything
 The data of a file that was not synced may be missing on all of them, and so may whatever is in
-a directory that was not. crash_image.py asks these file systems themselves.
+a directory that was not. crash_image.py and crash_drive.py ask these file systems themselves.
 
 Only where a run waits for data with sync_file_range it has been told that it is on a file system
 with a journal (lda/journal.h), and the model is that of one, and of nothing better:
