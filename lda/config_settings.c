@@ -73,7 +73,9 @@ static const ConfigSetting settings[] = {
           "Messages with more Received fields than this are in a loop and are refused."),
     WORD(mail, delivered_to, "always, single, never", "always",
          "When to prepend Delivered-To: always, or only for a message with a single recipient. "
-         "Copies without it share one file (hard links) where owner, mode and group are the same."),
+         "Copies without it share one file (hard links) where owner, mode and group are the same; "
+         "Dovecot then takes the last change by any of their users for the date when a message was "
+         "saved (autoexpunge, savedbefore): it may go later, never earlier."),
     WORD(mail, detail_folder, "no, existing, create", "no",
          "Whether mail for user+detail goes to the folder of that name: never, if it exists, or "
          "always."),
