@@ -77,8 +77,8 @@ try_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file, QuotaU
 }
 
 bool
-quota_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file, QuotaUsage *usage_out,
-            GError **error)
+quota_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file, gint64 now_us,
+            QuotaUsage *usage_out, GError **error)
 {
     CountResult result = COUNT_MOVED;
 
@@ -95,6 +95,7 @@ quota_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file, Quot
     ledger->state.count_inode = file->stamp.inode;
     ledger->state.count_octets = usage_out->octets;
     ledger->state.count_messages = usage_out->messages;
+    ledger->state.counted_us = now_us;
     return true;
 }
 

@@ -11,7 +11,7 @@
  * which file has then. When the mailbox will not keep still, or nothing can be written, file is
  * closed, and there is none: the next one counts again. To be called under the mutex. Fails with
  * G_FILE_ERROR when something could not be read, or the old file not be removed. */
-bool quota_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file,
+bool quota_count(Ledger *ledger, const QuotaSettings *settings, UsageFile *file, gint64 now_us,
                  QuotaUsage *usage_out, GError **error);
 
 /* Counts what is in one folder, likewise without the files of reservations. */

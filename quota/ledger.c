@@ -27,6 +27,7 @@ enum {
     WORD_LEVEL,
     WORD_WARNED, /* percent, up, down for each */
     WORD_TOP = WORD_WARNED + QUOTA_MAX_WARNINGS * 3,
+    WORD_COUNTED,
     STATE_WORDS = 32,
     WORD_FILE_INODE = STATE_WORDS,
     WORD_FILE_SIZE,
@@ -47,7 +48,7 @@ enum {
 };
 
 G_STATIC_ASSERT(WORD_SLOTS + LEDGER_SLOTS * SLOT_WORDS == LEDGER_WORDS);
-G_STATIC_ASSERT(WORD_TOP < STATE_WORDS && WORD_FILE_LINES < WORD_SLOTS);
+G_STATIC_ASSERT(WORD_COUNTED < STATE_WORDS && WORD_FILE_LINES < WORD_SLOTS);
 
 /* "LODGEQ02" read as a number: name and version of the format. */
 static const guint64 magic = G_GUINT64_CONSTANT(0x3230514547444f4c);
@@ -106,6 +107,7 @@ decode_state(const guint64 *words, LedgerState *state)
                            .count_inode = words[WORD_COUNT_INODE],
                            .count_octets = words[WORD_COUNT_OCTETS],
                            .count_messages = words[WORD_COUNT_MESSAGES],
+                           .counted_us = (gint64)words[WORD_COUNTED],
                            .warnings.level = words[WORD_LEVEL],
                            .top = words[WORD_TOP]};
     for (size_t i = 0; i < QUOTA_MAX_WARNINGS; i++) {
@@ -124,6 +126,7 @@ encode_state(const LedgerState *state, guint64 *words)
     words[WORD_COUNT_INODE] = state->count_inode;
     words[WORD_COUNT_OCTETS] = state->count_octets;
     words[WORD_COUNT_MESSAGES] = state->count_messages;
+    words[WORD_COUNTED] = (guint64)state->counted_us;
     words[WORD_LEVEL] = state->warnings.level;
     words[WORD_TOP] = state->top;
     for (size_t i = 0; i < QUOTA_MAX_WARNINGS; i++) {

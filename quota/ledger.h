@@ -32,6 +32,7 @@ typedef struct {
     guint64 count_inode;  /* the "maildirsize" that we wrote last, ... */
     guint64 count_octets; /* ... and its first count */
     guint64 count_messages;
+    gint64 counted_us; /* when the folders were counted for it; 0: not known */
     QuotaWarnings warnings;
     guint64 top; /* slots from here on are free; 0: those that are not read at first are */
 } LedgerState;

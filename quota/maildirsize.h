@@ -15,7 +15,8 @@
 #include "lodge.h"
 #include "quota/quota.h"
 
-/* From this size on the file is to be counted anew (Maildir++: one read is enough). */
+/* From this size on the file is too long (Maildir++: one read is enough): counted anew, or
+ * condensed. */
 enum { MAILDIRSIZE_MAX = 5120 };
 
 typedef struct {

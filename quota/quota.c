@@ -7,6 +7,10 @@
  * unless it is a count of its own, at most 15 minutes old. Then the mailbox is counted. It is also
  * counted when a delivery was killed: its message may be there, or not. All decisions are made
  * under the mutex of the ledger, so a count is made by one process and waited for by the others.
+ *
+ * A file that is long and nothing else is condensed instead, if the folders were counted within a
+ * day for it: a count reads every name in the mailbox, and would come every 200 deliveries. So what
+ * others did without a line is noticed after a day, or before a refusal.
  */
 #include "quota/quota.h"
 
@@ -114,13 +118,44 @@ usage_in(const UsageFile *file)
                         .messages = (guint64)file->content.sum.messages};
 }
 
+/* Whether file is the last count of ours, with changes since. */
 static bool
-find_usage(Quota *quota, UsageFile *file, QuotaUsage *usage_out, GError **error)
+is_our_count(const Quota *quota, const UsageFile *file)
+{
+    const LedgerState *state = &quota->ledger.state;
+
+    return file->fd >= 0 && file->stamp.inode == state->count_inode &&
+           (guint64)file->content.counted.octets == state->count_octets &&
+           (guint64)file->content.counted.messages == state->count_messages;
+}
+
+static bool
+was_counted_lately(const Quota *quota, const UsageFile *file, gint64 now_us)
+{
+    const gint64 day_us = (gint64)24 * 3600 * G_USEC_PER_SEC;
+    gint64 counted_us = quota->ledger.state.counted_us;
+
+    return is_our_count(quota, file) && counted_us > 0 && counted_us <= now_us &&
+           now_us - counted_us < day_us;
+}
+
+/* Leaves file as it is when it cannot be done, or is not to be. */
+static void
+condense(Quota *quota, UsageFile *file, gint64 now_us)
+{
+    if (!file->content.is_damaged && file->size >= MAILDIRSIZE_MAX &&
+        was_counted_lately(quota, file, now_us) && usage_file_condense(file))
+        quota->ledger.state.count_inode = file->stamp.inode;
+}
+
+static bool
+find_usage(Quota *quota, UsageFile *file, gint64 now_us, QuotaUsage *usage_out, GError **error)
 {
     if (!usage_file_open(file, &quota->ledger.known, error))
         return false;
+    condense(quota, file, now_us);
     if (!is_believable(quota, file))
-        return quota_count(&quota->ledger, &quota->settings, file, usage_out, error);
+        return quota_count(&quota->ledger, &quota->settings, file, now_us, usage_out, error);
     *usage_out = usage_in(file);
     return true;
 }
@@ -212,11 +247,11 @@ find_room(Quota *quota, UsageFile *file, const char *directory, guint64 octets, 
     QuotaRefusal refusal;
     bool has_room;
 
-    if (!enter(quota, error) || !find_usage(quota, file, usage, error))
+    if (!enter(quota, error) || !find_usage(quota, file, now_us, usage, error))
         return false;
     has_room = fits_mailbox(quota, usage, directory, octets, &refusal);
     if (!has_room && is_stale(file, now_us)) {
-        if (!quota_count(&quota->ledger, &quota->settings, file, usage, error))
+        if (!quota_count(&quota->ledger, &quota->settings, file, now_us, usage, error))
             return false;
         has_room = fits_mailbox(quota, usage, directory, octets, &refusal);
     }
@@ -231,13 +266,14 @@ bool
 quota_usage(Quota *quota, QuotaUsage *usage_out, GError **error)
 {
     UsageFile file = USAGE_FILE_CLOSED(quota->ledger.dir_fd, quota->settings.shared_storage);
+    gint64 now_us = g_get_real_time();
     QuotaRefusal refusal;
-    bool done = enter(quota, error) && find_usage(quota, &file, usage_out, error);
+    bool done = enter(quota, error) && find_usage(quota, &file, now_us, usage_out, error);
 
     /* Over quota: what "maildirsize" says is not enough, as for a refusal. */
     if (done && !fits_mailbox(quota, usage_out, "", 0, &refusal) &&
-        !quota_refusal_may_pass(&refusal) && is_stale(&file, g_get_real_time()))
-        done = quota_count(&quota->ledger, &quota->settings, &file, usage_out, error);
+        !quota_refusal_may_pass(&refusal) && is_stale(&file, now_us))
+        done = quota_count(&quota->ledger, &quota->settings, &file, now_us, usage_out, error);
     done = done && ledger_save(&quota->ledger, error);
     ledger_leave(&quota->ledger);
     usage_file_close(&file);
@@ -248,9 +284,10 @@ bool
 quota_recalculate(Quota *quota, QuotaUsage *usage_out, GError **error)
 {
     UsageFile file = USAGE_FILE_CLOSED(quota->ledger.dir_fd, quota->settings.shared_storage);
-    bool done = enter(quota, error) &&
-                quota_count(&quota->ledger, &quota->settings, &file, usage_out, error) &&
-                ledger_save(&quota->ledger, error);
+    bool done =
+        enter(quota, error) &&
+        quota_count(&quota->ledger, &quota->settings, &file, g_get_real_time(), usage_out, error) &&
+        ledger_save(&quota->ledger, error);
 
     ledger_leave(&quota->ledger);
     usage_file_close(&file);
@@ -334,19 +371,6 @@ quota_name(Quota *quota, const char *name, GError **error)
     return quota->ledger.slot < 0 || write_name(quota, error);
 }
 
-/* Whether file is the last count of ours, made since we reserved: it does not know of this
- * message. One that another program made may know of it, or not. */
-static bool
-is_our_count(const Quota *quota, const UsageFile *file)
-{
-    const LedgerState *state = &quota->ledger.state;
-
-    return file->fd >= 0 && ledger_is_intact(&quota->ledger) &&
-           file->stamp.inode == state->count_inode &&
-           (guint64)file->content.counted.octets == state->count_octets &&
-           (guint64)file->content.counted.messages == state->count_messages;
-}
-
 /* Adds the line to file, and finds what the mailbox held without it. */
 static bool
 append_line(Quota *quota, bool *is_entered_out, GError **error)
@@ -375,8 +399,9 @@ enter_line_in_ours(Quota *quota, bool *is_entered_out, GError **error)
     return file->fd < 0 || append_line(quota, is_entered_out, error);
 }
 
-/* To that one, or to the count that one of us has put in its place. *is_entered_out is false when
- * it cannot be told where the line belongs. */
+/* To that one, or to the one that one of us has put in its place since we reserved: it does not
+ * know of this message. One that another program made may know of it, or not: *is_entered_out is
+ * false when it cannot be told where the line belongs. */
 static bool
 enter_line(Quota *quota, bool *is_entered_out, GError **error)
 {
@@ -388,7 +413,8 @@ enter_line(Quota *quota, bool *is_entered_out, GError **error)
         return true;
     if (!ledger_read(&quota->ledger, error) || !usage_file_open(file, NULL, error))
         return false;
-    return !is_our_count(quota, file) || append_line(quota, is_entered_out, error);
+    return !ledger_is_intact(&quota->ledger) || !is_our_count(quota, file) ||
+           append_line(quota, is_entered_out, error);
 }
 
 /* What the owner was told is kept as it was when we reserved, unless another delivery has added

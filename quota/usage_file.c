@@ -5,6 +5,12 @@
  * hosts write too, the line goes to
  * where the file ends now and not where this host believes it ends: O_APPEND over NFS does
  * that, and overwrites; the mutex keeps those hosts that run us away.
+ *
+ *   condensing:   write tmp/X -> exchange it with "maildirsize" -> is X what was read? -> lines
+ *                 behind what was read -> unlink X
+ *
+ * The exchange tells which file was replaced, which rename(2) does not: a count that another
+ * program has put there meanwhile is never taken for the one that was condensed.
  */
 #include "quota/usage_file.h"
 
@@ -156,14 +162,20 @@ write_all(int fd, const char *text)
     return written == (ssize_t)len;
 }
 
+/* In tmp/, where what a killed process leaves is swept away. Free with g_free(). */
+static char *
+make_temporary_name(void)
+{
+    return g_strdup_printf("tmp/%" G_GINT64_FORMAT ".P%dR%08x.%s",
+                           g_get_real_time() / G_USEC_PER_SEC, (int)getpid(), g_random_int(),
+                           file_name);
+}
+
 bool
 usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *usage,
                  GError **error)
 {
-    /* In tmp/, where what a killed process leaves is swept away. */
-    g_autofree char *name =
-        g_strdup_printf("tmp/%" G_GINT64_FORMAT ".P%dR%08x.%s", g_get_real_time() / G_USEC_PER_SEC,
-                        (int)getpid(), g_random_int(), file_name);
+    g_autofree char *name = make_temporary_name();
     g_autofree char *first = maildirsize_format_limits(limits);
     g_autofree char *second =
         maildirsize_format_change((gint64)usage->octets, (gint64)usage->messages);
@@ -183,6 +195,79 @@ usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *u
     file->size = strlen(text);
     file->content = maildirsize_parse(text, file->size);
     return take_stamp(file, error);
+}
+
+/* Free with g_free(). */
+static char *
+format_condensed(const MaildirsizeContent *content)
+{
+    const MaildirsizeSum *counted = &content->counted;
+    g_autofree char *first = maildirsize_format_limits(&content->limits);
+    g_autofree char *second = maildirsize_format_change(counted->octets, counted->messages);
+    MaildirsizeSum changes;
+
+    if (__builtin_sub_overflow(content->sum.octets, counted->octets, &changes.octets) ||
+        __builtin_sub_overflow(content->sum.messages, counted->messages, &changes.messages))
+        return NULL;
+
+    g_autofree char *third = maildirsize_format_change(changes.octets, changes.messages);
+
+    return g_strconcat(first, second, third, NULL);
+}
+
+/* Whether what stands under that name is the file that was read. */
+static bool
+is_same_file(const UsageFile *file, const char *name)
+{
+    struct stat found;
+
+    return fstatat(file->dir_fd, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+           found.st_ino == file->stamp.inode && found.st_dev == file->device;
+}
+
+/* Adds to fresh what stands in old behind what was read of it. */
+static bool
+take_over_lines(const UsageFile *old, const UsageFile *fresh)
+{
+    char bytes[READ_SIZE];
+    ssize_t len = pread(old->fd, bytes, sizeof bytes, (off_t)old->size);
+
+    return len >= 0 && len < (ssize_t)sizeof bytes &&
+           (len == 0 || write(fresh->fd, bytes, (size_t)len) == len);
+}
+
+/* Puts fresh, which has that name, in the place of file. */
+static bool
+exchange(const UsageFile *file, UsageFile *fresh, const char *name)
+{
+    if (renameat2(file->dir_fd, name, file->dir_fd, file_name, RENAME_EXCHANGE) != 0)
+        return false;
+    if (is_same_file(file, name) && take_over_lines(file, fresh) && find_content(fresh, NULL, NULL))
+        return true;
+    (void)usage_file_remove(file, NULL); /* the count that is to come replaces it as well */
+    return false;
+}
+
+bool
+usage_file_condense(UsageFile *file)
+{
+    UsageFile fresh = USAGE_FILE_CLOSED(file->dir_fd, file->is_shared);
+    g_autofree char *name = make_temporary_name();
+    g_autofree char *text = format_condensed(&file->content);
+
+    if (text == NULL || file->is_shared || file->size >= READ_SIZE)
+        return false;
+    fresh.fd = quota_create_file(file->dir_fd, name, append_flag(file));
+    if (fresh.fd < 0)
+        return false;
+
+    bool done = write_all(fresh.fd, text) && exchange(file, &fresh, name);
+
+    (void)unlinkat(file->dir_fd, name, 0); /* whichever it is by now; else swept away */
+    usage_file_close(done ? file : &fresh);
+    if (done)
+        *file = fresh;
+    return done;
 }
 
 /* Fails with errno when it cannot be told: taken for another file, it would get the line twice. */

@@ -57,6 +57,13 @@ bool usage_file_refresh(UsageFile *file, GError **error);
 bool usage_file_write(UsageFile *file, const QuotaLimits *limits, const QuotaUsage *usage,
                       GError **error);
 
+/* Writes a new one likewise that says what file says in two lines: the count, and all changes
+ * since, so that others know as before what was counted. Lines that they have added to the old one
+ * by the time it is out of the way are in the new one, too. False: the mailbox is to be counted;
+ * file was cut short when it was read, another one stood in its place, or the file system cannot
+ * exchange two files, as NFS cannot. */
+bool usage_file_condense(UsageFile *file);
+
 /* Adds a line; content then has it, and all that others have added. *is_current_out is false when
  * another file stands in its place by now, which may or may not know of what the line says. */
 bool usage_file_append(UsageFile *file, gint64 octets, gint64 messages, bool *is_current_out,
