@@ -142,7 +142,7 @@ deliver_one_message(Writer *writer, int first_user)
 }
 
 static void
-run_process(unsigned process, const char *data, gint64 end_us, Tally *tally)
+run_process(unsigned process, const char *data, Tally *tally)
 {
     g_autofree Copy *copies = g_new0(Copy, (size_t)recipients);
     g_autofree int *fds = g_new0(int, (size_t)recipients);
@@ -156,6 +156,8 @@ run_process(unsigned process, const char *data, gint64 end_us, Tally *tally)
 
     if (writer.is_together)
         ring_open(&writer.ring);
+    gint64 end_us = g_get_monotonic_time() + (gint64)(seconds * G_USEC_PER_SEC);
+
     do {
         deliver_one_message(&writer, g_rand_int_range(rand, 0, users));
         tally->deliveries += recipients;
@@ -178,6 +180,31 @@ make_maildirs(void)
     }
 }
 
+/* Starts the processes, which begin together once all of them are there: a server has its
+ * workers from before as well. Returns when they began. */
+static gint64
+start_processes(const char *data, Tally *tallies)
+{
+    int gate[2];
+    char none;
+
+    if (pipe(gate) != 0)
+        bench_die("cannot create a pipe");
+    for (int i = 0; i < processes; i++) {
+        if (fork() == 0) {
+            close(gate[1]);
+            (void)!read(gate[0], &none, 1); /* until the end of file */
+            run_process((unsigned)i, data, &tallies[i]);
+            _exit(0);
+        }
+    }
+    gint64 start_us = g_get_monotonic_time();
+
+    close(gate[0]);
+    close(gate[1]);
+    return start_us;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -193,18 +220,13 @@ main(int argc, char **argv)
     memset(data, 'x', (size_t)size); /* here: what costs before the first delivery is not counted */
     Tally *tallies = mmap(NULL, sizeof(Tally) * (size_t)processes, PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    gint64 start_us = g_get_monotonic_time();
-    gint64 end_us = start_us + (gint64)(seconds * G_USEC_PER_SEC), ended_us = start_us;
-    gint64 deliveries = 0;
+    gint64 deliveries = 0, ended_us = 0;
 
     if (tallies == MAP_FAILED)
         bench_die("cannot map memory");
-    for (int i = 0; i < processes; i++) {
-        if (fork() == 0) {
-            run_process((unsigned)i, data, end_us, &tallies[i]);
-            _exit(0);
-        }
-    }
+
+    gint64 start_us = start_processes(data, tallies);
+
     for (int i = 0, status; i < processes; i++) {
         if (wait(&status) < 0 || status != 0)
             bench_die("a process failed");

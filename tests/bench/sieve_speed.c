@@ -5,7 +5,7 @@
  *
  * All in this process, without delivery: compile, evaluate, list of actions; CPU time. Prints one
  * JSON line: [{"name": ..., "us": ..., "target_us": ..., "end": "done" or the limit}, ...].
- * With --script it prints the everyday script.
+ * With --everyday it leaves out the adversarial ones; with --script it prints the everyday script.
  */
 #include "bench.h"
 
@@ -439,10 +439,12 @@ main(int argc, char **argv)
     settings.programs = false;
     printf("[");
     measure_everyday(&settings);
-    measure_matches(&settings);
-    measure_headers(&settings);
-    measure_scripts(&settings);
-    measure_parts(&settings);
+    if (argc < 2 || strcmp(argv[1], "--everyday") != 0) {
+        measure_matches(&settings);
+        measure_headers(&settings);
+        measure_scripts(&settings);
+        measure_parts(&settings);
+    }
     printf("]\n");
     sieve_settings_clear(&settings);
     return 0;

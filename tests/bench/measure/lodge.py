@@ -8,9 +8,8 @@ import subprocess
 from .processes import children, stop, wait_for
 from .workspace import give_to_nobody
 
-USERS = 400
-COMPARED = 100  # users of a domain that is compared with others: with the rest they fit into the memory of a worker (1,024)
-PLAIN = "example.org"
+COMPARED = 100  # users of each other domain: with those of PLAIN they fit into the memory of a worker (1,024)
+PLAIN = "example.org"  # has as many users as is asked for
 QUOTA = "quota.example"  # whose users have limits that they do not reach
 SIEVE = "sieve.example"  # whose users have a script each
 BOTH = "both.example"
@@ -58,8 +57,8 @@ class Lodge:
         open(self.log, "w").close()
         give_to_nobody(self.log)
 
-    def provision(self, users=USERS):
-        """Domains and users in one go: four hundred times `lodge user add` would take long."""
+    def provision(self, users):
+        """Domains and users in one go: `lodge user add` for each would take long."""
         limits = [(domain, LIMIT if domain in (QUOTA, BOTH) else None) for domain in DOMAINS]
         with sqlite3.connect(f"{self.dir}/map.db") as map_db:
             map_db.executemany("INSERT INTO domains (domain, user_quota_bytes) VALUES (?, ?)", limits)
@@ -69,12 +68,12 @@ class Lodge:
                                ((f"alias{number}@{QUOTA}", f"user{number}@{QUOTA}") for number in range(users)))
         os.chmod(f"{self.dir}/map.db", 0o644)
 
-    def write_scripts(self, script, users=USERS):
+    def write_scripts(self, script):
         """The script for each user of the domains with Sieve, as a file of his own."""
         for domain in (SIEVE, BOTH):
             os.makedirs(f"{self.mail}/{domain}")
             give_to_nobody(f"{self.mail}/{domain}")
-            for number in range(users):
+            for number in range(COMPARED):
                 write_script(f"{self.mail}/{domain}/user{number}", script)
 
     def start(self):

@@ -9,14 +9,15 @@ import pwd
 import shutil
 import subprocess
 
-from .lodge import LIMIT, USERS, write_script
+from .lodge import LIMIT, write_script
 from .processes import stop, wait_for
 from .workspace import give_to_nobody
 
 DOVECOT_LDA = "/usr/lib/dovecot/dovecot-lda"
 
 # A process for each connection, used again and again, all of them started before the first mail
-# (service_count, process_min_avail); mail synced when it is saved (mail_fsync = optimized).
+# (service_count, process_min_avail); mail synced when it is saved (mail_fsync = optimized); no other program changes
+# the Maildirs (maildir_very_dirty_syncs). Users are known without a look-up: lodge asks its map.
 DOVECOT_CONF = """
 base_dir = {sockets}
 state_dir = {sockets}
@@ -28,6 +29,7 @@ default_internal_user = nobody
 default_vsz_limit = 0
 mail_location = maildir:~/Maildir
 mail_fsync = optimized
+maildir_very_dirty_syncs = yes
 first_valid_uid = 1
 first_valid_gid = 1
 postmaster_address = postmaster@example.org
@@ -85,7 +87,7 @@ def dovecot_is_available():
 class Dovecot:
     """Dovecot 2.3 with LMTP and userdb; with script: quota and Sieve too, and this script for each user."""
 
-    def __init__(self, workspace, name, domain, script=None):
+    def __init__(self, workspace, name, domain, users, script=None):
         self.dir = workspace.directory(name)
         self.mail = workspace.directory(name, "mail")
         sockets = f"{workspace.sockets}/{name}"
@@ -97,7 +99,7 @@ class Dovecot:
             file.write(DOVECOT_CONF.format(dir=self.dir, sockets=sockets))
             if script is not None:
                 file.write(DOVECOT_PLUGINS.format(limit=LIMIT))
-        for number in range(USERS) if script is not None else ():
+        for number in range(users) if script is not None else ():
             write_script(f"{self.mail}/user{number}@{domain}", script)
         # Of its own session: when it ends it ends its whole process group.
         self.server = subprocess.Popen(["dovecot", "-F", "-c", self.conf], start_new_session=True)
@@ -111,16 +113,17 @@ class Dovecot:
 
 
 class Courier:
-    """maildrop with a filter that names the Maildir, and deliverquota on the same tree."""
+    """maildrop with a filter that names the Maildir, and deliverquota on the same tree. maildrop syncs the file and not
+    the directory, deliverquota syncs nothing."""
 
-    def __init__(self, workspace, domain):
+    def __init__(self, workspace, domain, users):
         self.dir = workspace.directory("courier")
         self.filter = f"{self.dir}/filter"
         with open(self.filter, "w") as file:
             file.write(f'to "{self.dir}/$1/Maildir"\n')
         os.chmod(self.filter, 0o600)  # maildrop takes no other
         give_to_nobody(self.filter)
-        for number in range(USERS):
+        for number in range(users):
             maildir = f"{self.dir}/user{number}@{domain}/Maildir"
             paths = [os.path.join(maildir, part) for part in ("cur", "new", "tmp")]
             for path in paths:

@@ -7,6 +7,10 @@ from .programs import TITLES
 from .results import spread
 
 
+RATIO_NOTE = """Rates and times are medians of the rounds. A ratio is the median of the ratios of the rounds, with the least and the
+greatest, to the first program of the same row: only neighbours in a round can be compared."""
+
+
 def width(text):
     return sum(not unicodedata.combining(letter) for letter in text)
 
@@ -37,7 +41,7 @@ def measurement(results, row, program):
     """One line of a group's table."""
     base = results.programs(row)[0]
     ratio = "1" if program == base else spread(results.ratios(row, program, base))
-    return [row.name, TITLES.get(program, program), number(results.median(row, program, "rate")), ratio,
+    return [row.name, TITLES.get(program, program), len(results.rounds(row, program)), number(results.median(row, program, "rate")), ratio,
             number(results.median(row, program, "cpu_us")), small(results.median(row, program, "p50_ms")),
             small(results.median(row, program, "p99_ms")), sum(results.values(row, program, "errors"))]
 
@@ -51,7 +55,7 @@ def large(results, row, program):
 def group_table(results, group, group_rows):
     base = results.programs(group_rows[0])[0]
     unit = rows.UNITS.get(group, "deliveries/s")
-    head = ["", "program", unit, f"to {TITLES.get(base, base)}", "CPU µs", "p50 ms", "p99 ms", "errors"]
+    head = ["", "program", "rounds", unit, f"to {TITLES.get(base, base)}", "CPU µs", "p50 ms", "p99 ms", "errors"]
     lines = [(row, program) for row in group_rows for program in results.programs(row)]
     is_large = group == rows.SIZES
     return table(head + (["MB/s", "peak MiB"] if is_large else []),
@@ -83,7 +87,7 @@ def host_lines(facts):
 
 def markdown(results, all_rows, verdicts, facts, left_out):
     """The whole report."""
-    parts = ["# Measured", host_lines(facts)]
+    parts = ["# Measured", host_lines(facts), RATIO_NOTE]
     for group, measured in groups(results, all_rows):
         parts += [f"## {group}", group_table(results, group, measured)]
     if results.figures:
@@ -107,8 +111,9 @@ def curve_table(points, axis):
     return table(head, lines, left=0)
 
 
-def curves_markdown(points, facts):
+def curves_markdown(points, verdicts, facts):
     parts = ["# The cost of a delivery while something grows", host_lines(facts)]
     for axis in dict.fromkeys(point["axis"] for point in points):
         parts += [f"## {axis}", curve_table(points, axis)]
+    parts += ["## Aims", aims_table(verdicts)]
     return "\n\n".join(parts) + "\n"

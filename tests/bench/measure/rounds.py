@@ -1,5 +1,6 @@
 """Rounds: each row once, in shuffled order, and its programs one right after the other, in shuffled order too."""
 
+import itertools
 import json
 import random
 import time
@@ -18,14 +19,14 @@ class Log:
         self.file.flush()
 
 
-def measure(rows, programs, log, rounds, end):
-    """All rows, rounds times or until end (monotonic). Nothing is deleted meanwhile: ext4 without a journal keeps away
-    from the inodes of deleted files for minutes, and looking for others costs more than a delivery."""
-    for number in range(rounds):
-        if time.monotonic() > end:
-            print(f"after {number} rounds: the machine is busy, there is no time for more", flush=True)
-            break
+def measure(rows, programs, log, end):
+    """All rows once, and again and again until end (monotonic), which may lie within a round. Nothing is deleted meanwhile:
+    ext4 without a journal keeps away from the inodes of deleted files for minutes, and looking for others costs more than a
+    delivery. Returns how many rounds were begun."""
+    for number in itertools.count():
         for row in random.sample(rows, len(rows)):
+            if number > 0 and time.monotonic() > end:
+                return number + 1
             here = [name for name in row.programs if name in programs]
             for name in random.sample(here, len(here)):
                 log.add(group=row.group, row=row.name, program=name, round=number, connections=row.connections,

@@ -41,19 +41,20 @@ def at_once(count):
 ROWS = tuple(
     Row(LMTP, at_once(c), ("limit", "lodge", "dovecot"), c, quick=c in (1, 20)) for c in (1, 4, 20, 50)
 ) + tuple(
-    Row(FIFTY, at_once(c), ("limit", "limit-together", "limit-links", "lodge", "lodge-links", "dovecot"), c, 50, quick=c == 1)
+    Row(FIFTY, at_once(c), ("limit", "limit-together", "limit-links", "lodge-copies", "lodge-links", "dovecot-links"), c, 50,
+        quick=c == 1)
     for c in (1, 4, 20, 50)
 ) + tuple(
     Row(OPTIONS, at_once(c), ("lodge-beside", "lodge-quota", "lodge-sieve", "lodge-both", "dovecot-both"), c, quick=c == 20)
     for c in (4, 20)
 ) + tuple(
-    Row(PIPE, f"{c} at once", ("true", "limit", "deliver", "dovecot-lda", "maildrop"), c, quick=c == 1) for c in (1, 4)
+    Row(PIPE, f"{c} at once", ("true", "deliver", "dovecot-lda", "maildrop"), c, quick=c == 1) for c in (1, 4)
 ) + tuple(
-    Row(PIPE_QUOTA, f"{c} at once", ("true", "deliver-quota", "deliverquota"), c, quick=c == 1) for c in (1, 4)
+    Row(PIPE_QUOTA, f"{c} at once", ("true", "deliver-quota", "deliver-unsynced", "deliverquota"), c, quick=c == 1) for c in (1, 4)
 ) + (
     Row(PIPE_BOTH, "1 at once", ("true", "deliver-both", "dovecot-lda-both")),
     Row(SIZES, "64 KiB, 4 connections", ("limit", "lodge", "dovecot"), 4, size=64 << 10),
     Row(SIZES, "1 MiB, 4 connections", ("limit", "lodge", "dovecot"), 4, size=1 << 20),
     Row(SIZES, "25 MB, 1 connection", ("limit", "lodge", "dovecot"), size=LARGE, quick=True),
-    Row(POLICY, "users and aliases", ("policy", "policy-alias"), 100, quick=True),
+    Row(POLICY, "users and aliases", ("policy", "policy-alias"), 100),
 )
