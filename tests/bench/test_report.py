@@ -12,6 +12,7 @@ from measure.host import journal_of_ext4, mount_of  # noqa: E402
 from measure.calls import total  # noqa: E402
 from measure.programs import TITLES  # noqa: E402
 from measure.results import Results, spread  # noqa: E402
+from measure.rounds import measure  # noqa: E402
 from measure.workspace import Workspace  # noqa: E402
 
 ROW = rows.Row(rows.LMTP, "20 connections", ("limit", "lodge", "dovecot"), 20)
@@ -122,6 +123,18 @@ def growth_is_that_of_the_worst_point_to_the_smallest_of_its_curve():
     assert list(aims.scaling_verdicts([])) == []
 
 
+class Notes(list):
+    def add(self, **record):
+        self.append(record)
+
+
+def each_row_is_measured_once_even_when_there_is_no_time():
+    notes = Notes()
+    measure([ROW, LARGE], {"limit": lambda row: {"rate": 1}, "lodge": lambda row: {"rate": 2}}, notes, 0)
+    assert sorted((note["row"], note["program"], note["round"], note["rate"]) for note in notes) == [
+        ("20 connections", "limit", 0, 1), ("20 connections", "lodge", 0, 2), ("25 MB <1>", "limit", 0, 1), ("25 MB <1>", "lodge", 0, 2)]
+
+
 def the_file_system_of_a_path_is_found():
     assert mount_of("/proc/self/fd")[1] == "proc"
 
@@ -150,7 +163,8 @@ def the_total_of_strace_is_read():
     assert total("    calls syscall\n--------- --------\n       12 read\n        7 fsync\n--------- ----\n       19 total\n") == 19
 
 
-SENTENCES = [value for value in list(globals().values()) if getattr(value, "__module__", None) == __name__ and value not in (records, elements)]
+SENTENCES = [value for value in list(globals().values())
+             if getattr(value, "__module__", None) == __name__ and value not in (records, elements, Notes)]
 
 if __name__ == "__main__":
     for sentence in SENTENCES:
