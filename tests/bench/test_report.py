@@ -141,7 +141,7 @@ def the_file_system_of_a_path_is_found():
 
 def whether_ext4_has_a_journal_is_read_from_its_options():
     with tempfile.TemporaryDirectory() as proc:
-        for name, options in (("vda", "rw\ndelalloc\n"), ("loop0", "rw\ndata=ordered\n"), ("loop1", "rw\ndata=journal\nfast_commit\n")):
+        for name, options in (("vda", "rw\ndelalloc\n"), ("loop0", "rw\ndata=ordered\n"), ("loop1", "rw\nfc_debug_force\ndata=journal\n")):
             os.makedirs(f"{proc}/ext4/{name}")
             with open(f"{proc}/ext4/{name}/options", "w") as file:
                 file.write(options)

@@ -26,7 +26,8 @@ def processor():
 
 
 def journal_of_ext4(device, proc="/proc/fs"):
-    """How much it promises decides how many flushes a delivery needs: the mode is named only where there is a journal."""
+    """How much it promises decides how many flushes a delivery needs: the mode is named only where there is a journal.
+    The kernel shows the feature fast_commit under the name of an option that has the same bit."""
     name = os.path.basename(os.path.realpath(device))
     try:
         with open(f"{proc}/ext4/{name}/options") as lines:
@@ -36,7 +37,7 @@ def journal_of_ext4(device, proc="/proc/fs"):
     mode = next((option for option in options if option.startswith("data=")), None)
     if mode is None:
         return "no journal"
-    return f"journal, {mode}" + (", fast_commit" if "fast_commit" in options else "")
+    return f"journal, {mode}" + (", fast_commit" if "fc_debug_force" in options else "")
 
 
 def facts(path):
