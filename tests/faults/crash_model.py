@@ -310,15 +310,17 @@ class Run:
 
     def __init__(self, root, existing, calls, seed=0):
         self.root, self.existing, self.seed = str(root), existing, seed
-        self.calls = [call for call in calls if not call.injected]
+        calls = [call for call in calls if not call.injected]
         self.points = self.states = 0
-        self.has_journal = any(is_wait(call) for call in self.calls)
+        self.has_journal = any(is_wait(call) for call in calls)
         disk = self._disk()
-        touched = {number: disk.apply(call) for number, call in enumerate(self.calls)}
+        touched = [(call, disk.apply(call)) for call in calls]
+        touched = [(call, parts) for call, parts in touched if parts or is_sync(call) and self._is_ours(call)]
+        self.calls = [call for call, _ in touched]
         self.data = {name.now(): self._bytes(path) for path, name in disk.names.items() if name.now() not in (None, DIRECTORY)}
         self.items = list(self._items(disk))
         self.replies = disk.replies
-        self.syncs = {number: touched[number] for number, call in enumerate(self.calls) if is_sync(call) and self._is_ours(call)}
+        self.syncs = {number: parts for number, (call, parts) in enumerate(touched) if is_sync(call) and self._is_ours(call)}
         self.by_part = collections.defaultdict(list)
         for item in self.items:
             for part in (*item.way(self.root), item.file, *self._replies_for(item)):
@@ -451,14 +453,14 @@ class Run:
 
     # ---- a state as real files ----------------------------------------------------
 
-    def leave(self, directory, calls, choose):
-        """Writes what choose(part, possible) left after these calls into the directory; returns
-        the account of what had been promised."""
+    def leave(self, directory, calls, choose, items):
+        """Writes what choose(part, possible) left of the items after these calls into the directory;
+        returns the account of what had been promised of them."""
         disk, account = self._disk(), proof.Account()
         for call in calls:
             disk.apply(call)
         instant = choose(INSTANT, disk.instants(disk.names, range(len(disk.files))))
-        ways = {path for item in self.items for path in item.way(self.root)}  # the rest no reader sees
+        ways = {path for item in items for path in item.way(self.root)}
         for path, name in sorted((path, name) for path, name in disk.names.items() if path in ways):
             target, there = choose(path, name.possible(instant)), os.path.join(directory, os.path.relpath(path, self.root))
             if target == DIRECTORY and os.path.isdir(os.path.dirname(there)):
@@ -468,7 +470,7 @@ class Run:
                 lost = choose(target, file.possible(instant))
                 if choose(links(target), file.possible_links(instant)) > 0:
                     self._leave_file(there, target, file, lost)
-        for item in self.items:
+        for item in items:
             if item.reply and any(reply in disk.replies for reply in self._replies_for(item)):
                 named = re.search(rb"^X-Proof: (\S+)", self._plain(item.file), re.M)
                 account.stored.add((named[1].decode(), item.reply[1]))

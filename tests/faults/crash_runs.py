@@ -114,17 +114,18 @@ class Proof:
 
     # ---- as files ----------------------------------------------------------------
 
-    def _judge(self, run, calls_made, choose):
+    def _judge(self, run, calls_made, choose, items):
         self.replayed += 1
         with tempfile.TemporaryDirectory(dir=self.base) as directory:
-            account = run.leave(directory, calls_made, choose)
+            account = run.leave(directory, calls_made, choose, items)
             return list(account.complaints(directory))
 
     def _replay(self, name, run):
-        """Crashes at random, with random losses."""
+        """Crashes at random, with random losses, and what some of the users see."""
         for _ in range(10):
             when = self.rng.randrange(len(run.calls))
-            bad = self._judge(run, run.calls[:when], lambda _, possible: self.rng.choice(possible))
+            items = self.rng.sample(run.items, min(5, len(run.items)))
+            bad = self._judge(run, run.calls[:when], lambda _, possible: self.rng.choice(possible), items)
             self.complaints += [f"{name}, seed {self.seed}, after {when} calls: {text}" for text in bad[:2]]
 
     def _replay_fault(self, name, run, fault):
@@ -135,7 +136,7 @@ class Proof:
         def choose(part, possible):
             return fault.state.get(part, frozenset() if isinstance(part, int) else possible[-1])
 
-        if not self._judge(run, fault.calls, choose):
+        if not self._judge(run, fault.calls, choose, [fault.item]):
             self.complaints.append(f"{name}: the files show nothing of: {fault.text}")
 
 
