@@ -2,6 +2,7 @@
  *
  *   quota_usage(username, bytes, messages, ...)    a row for each mailbox, for others to read
  *   quota_holds                                    what deliveries under way have set aside
+ *   quota_totals(domain, bytes, messages)          their sums, kept by triggers
  *   quota_domains                                  since when all mailboxes of a domain are in it
  *
  *   usage_note()    a mailbox holds that much now; in memory
@@ -97,7 +98,8 @@ bool usage_admit(Usage *usage, const UsageRequest *request, UsageVerdict *verdic
 bool usage_ask(Usage *usage, const UsageRequest *request, UsageVerdict *verdict_out,
                GError **error);
 
-/* What all mailboxes of a domain (in lower case) hold, as their rows have it. */
+/* What all mailboxes of a domain (in lower case) hold, as their rows have it. Costs the same for
+ * any number of them, as usage_admit() and usage_ask() do. */
 bool usage_sum(Usage *usage, const char *domain, QuotaUsage *used_out, GError **error);
 
 /* *claimed_out: the last refresh began more than interval_s before now, and the caller is the one
@@ -112,7 +114,8 @@ GHashTable *usage_stamps(Usage *usage, const char *domain, GError **error);
 /* A mailbox that the map has no more. */
 bool usage_forget(Usage *usage, const char *user, GError **error);
 
-/* All mailboxes of the domain have rows. Drops what killed processes had set aside. */
+/* All mailboxes of the domain have rows. Adds them up anew, and drops what killed processes had set
+ * aside. */
 bool usage_refreshed(Usage *usage, const char *domain, gint64 now_us, GError **error);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Usage, usage_free)

@@ -6,17 +6,37 @@
  *
  * Who has set something aside holds a lock on one octet of FILE.lock, chosen at random, as long
  * as the process lives: the lock goes with it, however it ends, and with it what it had
- * set aside is known to be nobody's. The write-ahead log is kept when the last one closes the
- * file, so that a panel with no right to write can read it.
+ * set aside is known to be nobody's.
+ *
+ * What the mailboxes of a domain hold together is kept by triggers, in the transaction that changes
+ * a row, whoever makes it: nothing is added up but when the file is made or brought up to date,
+ * and once an hour, when all mailboxes have been looked at. The write-ahead log is kept when the
+ * last one closes the file, so that a panel with no right to write can read it.
  */
 #include "lda/usage_parts.h"
 
 #include <sys/stat.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 /* A clock that was set back must not leave a row as it is for ever. */
 #define CLOCK_BACK_US "3600000000"
+
+/* The numbers of a row, or old. or new. before them, may be nonsense of others: of the largest that
+ * count, a thousand can be added. */
+#define ADD_UP                                                             \
+    "INSERT OR REPLACE INTO quota_totals"                                  \
+    " SELECT domain, CAST(total(min(max(bytes, 0), 1 << 50)) AS INTEGER)," \
+    " CAST(total(min(max(messages, 0), 1 << 50)) AS INTEGER) FROM quota_usage"
+#define TAKE_OLD                                                                \
+    " UPDATE quota_totals SET bytes = bytes - min(max(old.bytes, 0), 1 << 50)," \
+    " messages = messages - min(max(old.messages, 0), 1 << 50)"                 \
+    " WHERE domain = old.domain;"
+#define ADD_NEW                                                                     \
+    " INSERT INTO quota_totals SELECT new.domain, min(max(new.bytes, 0), 1 << 50)," \
+    " min(max(new.messages, 0), 1 << 50) WHERE new.domain IS NOT NULL"              \
+    " ON CONFLICT(domain) DO UPDATE"                                                \
+    " SET bytes = bytes + excluded.bytes, messages = messages + excluded.messages;"
 
 static const char *const statements[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -35,9 +55,10 @@ static const char *const statements[SQL_STATEMENTS] = {
     [SQL_END_HOLD] = "DELETE FROM quota_holds WHERE id = ?1",
     [SQL_GET_DOMAIN] = "SELECT refreshed_us, full_since_us FROM quota_domains WHERE domain = ?1",
     [SQL_HAS_USER] = "SELECT 1 FROM quota_usage WHERE username = ?1",
-    /* total() does not fail for numbers of others that are nonsense, and is exact to 2^53. */
-    [SQL_SUM] = "SELECT total(max(bytes, 0)), total(max(messages, 0)) FROM quota_usage"
-                " WHERE domain = ?1",
+    /* total() does not fail for numbers of others that are nonsense, is exact to 2^53, and 0 where
+     * there are none. */
+    [SQL_SUM] = "SELECT total(bytes), total(messages) FROM quota_totals WHERE domain = ?1",
+    [SQL_ADD_UP] = ADD_UP " WHERE domain = ?1 GROUP BY domain",
     [SQL_SUM_HOLDS] = "SELECT total(bytes), total(messages) FROM quota_holds WHERE domain = ?1",
     [SQL_ADD_HOLD] = "INSERT INTO quota_holds(owner, username, domain, bytes, messages)"
                      " VALUES(?1, ?2, ?3, ?4, ?5)",
@@ -55,20 +76,30 @@ static const char *const statements[SQL_STATEMENTS] = {
     [SQL_DROP_OWNER] = "DELETE FROM quota_holds WHERE owner = ?1",
 };
 
-/* What is summed up is in the indexes: the sum of a domain reads nothing else. */
+/* Version 1 had no totals, and what it added up in an index. */
 static const char schema_sql[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS quota_usage(username TEXT NOT NULL PRIMARY KEY,"
     " bytes INTEGER NOT NULL DEFAULT 0, messages INTEGER NOT NULL DEFAULT 0,"
     " domain TEXT, measured_us INTEGER, stamp TEXT) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS quota_usage_domain ON quota_usage(domain, bytes, messages);"
+    "DROP INDEX IF EXISTS quota_usage_domain;"
+    "CREATE INDEX IF NOT EXISTS quota_usage_of_domain ON quota_usage(domain);"
+    "CREATE TABLE IF NOT EXISTS quota_totals(domain TEXT NOT NULL PRIMARY KEY,"
+    " bytes INTEGER NOT NULL, messages INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TRIGGER IF NOT EXISTS quota_usage_comes"
+    " AFTER INSERT ON quota_usage BEGIN" ADD_NEW " END;"
+    "CREATE TRIGGER IF NOT EXISTS quota_usage_goes"
+    " AFTER DELETE ON quota_usage BEGIN" TAKE_OLD " END;"
+    "CREATE TRIGGER IF NOT EXISTS quota_usage_changes"
+    " AFTER UPDATE OF domain, bytes, messages ON quota_usage BEGIN" TAKE_OLD ADD_NEW " END;"
     "CREATE TABLE IF NOT EXISTS quota_holds(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " owner INTEGER NOT NULL, username TEXT NOT NULL, domain TEXT NOT NULL,"
     " bytes INTEGER NOT NULL, messages INTEGER NOT NULL);"
     "CREATE INDEX IF NOT EXISTS quota_holds_domain ON quota_holds(domain, bytes, messages);"
     "CREATE TABLE IF NOT EXISTS quota_domains(domain TEXT NOT NULL PRIMARY KEY,"
-    " refreshed_us INTEGER NOT NULL, full_since_us INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;"
+    " refreshed_us INTEGER NOT NULL, full_since_us INTEGER NOT NULL DEFAULT 0)"
+    " WITHOUT ROWID;" ADD_UP " WHERE domain IS NOT NULL GROUP BY domain;"
+    "PRAGMA user_version = 2;"
     "COMMIT";
 
 /* ---- the file ------------------------------------------------------------ */

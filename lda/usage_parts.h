@@ -1,6 +1,6 @@
 /* lda/usage_parts.h - what the files behind usage.h share
  *
- * Nobody but lda/usage.c, usage_database.c and usage_total.c includes this.
+ * Nobody but lda/usage.c, usage_database.c, usage_total.c and its test includes this.
  */
 #ifndef LODGE_LDA_USAGE_PARTS_H
 #define LODGE_LDA_USAGE_PARTS_H
@@ -22,6 +22,7 @@ typedef enum {
     SQL_HAS_USER,
     SQL_SUM,
     SQL_SUM_HOLDS,
+    SQL_ADD_UP,
     SQL_ADD_HOLD,
     SQL_SET_FULL,
     SQL_CLAIM,

@@ -274,6 +274,7 @@ usage_refreshed(Usage *usage, const char *domain, gint64 now_us, GError **error)
     if (!usage_begin(usage, usage->timeout_ms, error) ||
         !usage_end(usage,
                    usage_write_notes(usage) && drop_dead(usage, domain) &&
+                       usage_run(usage, SQL_ADD_UP, "t", domain) &&
                        usage_run(usage, SQL_REFRESHED, "ti", domain, now_us),
                    error))
         return false;

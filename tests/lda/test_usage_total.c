@@ -1,6 +1,8 @@
 /* tests/lda/test_usage_total.c - may a domain take that much more? */
 #include "tests/lda/usage_fixture.h"
 
+#include "lda/usage_parts.h"
+
 /* ---- totals -------------------------------------------------------------- */
 
 static void
@@ -251,6 +253,158 @@ sum_of_a_domain_is_that_of_its_rows(void **state)
     assert_int_equal(used.messages, 65);
 }
 
+/* What is kept for the domain, and what it is the sum of. */
+#define ASSERT_TOTAL(fixture, expected)                                                         \
+    do {                                                                                        \
+        ASSERT_SQL(fixture,                                                                     \
+                   "SELECT bytes || ' ' || messages FROM quota_totals WHERE domain = '" DOMAIN  \
+                   "'",                                                                         \
+                   expected);                                                                   \
+        ASSERT_SQL(fixture,                                                                     \
+                   "SELECT sum(max(bytes, 0)) || ' ' || sum(max(messages, 0)) FROM quota_usage" \
+                   " WHERE domain = '" DOMAIN "'",                                              \
+                   expected);                                                                   \
+    } while (0)
+
+static void
+sum_of_a_domain_follows_its_rows(void **state)
+{
+    Fixture *fixture = *state;
+    Usage *usage = fixture->usage;
+
+    note(usage, "ana@" DOMAIN, 600, now_us, 0);
+    note(usage, "bob@" DOMAIN, 50, now_us, 0);
+    note(usage, "eva@elsewhere.example", 7000, now_us, 0);
+    flush(usage);
+    ASSERT_TOTAL(fixture, "650 65");
+    note(usage, "ana@" DOMAIN, 500, now_us + 1, 0);
+    note(usage, "bob@" DOMAIN, 40, now_us - 1, 0); /* older than the row */
+    flush(usage);
+    ASSERT_TOTAL(fixture, "550 55");
+    assert_true(usage_forget(usage, "ana@" DOMAIN, NULL));
+    ASSERT_TOTAL(fixture, "50 5");
+    sqlite3_close(write_sql(fixture,
+                            "INSERT INTO quota_usage(username, bytes, messages)"
+                            " VALUES('panel@example.org', 7, 1);"
+                            "UPDATE quota_usage SET bytes = -5 WHERE username LIKE 'bob%'"));
+    ASSERT_TOTAL(fixture, "0 5");
+    note(usage, "panel@" DOMAIN, 100, now_us, 0);
+    flush(usage);
+    ASSERT_TOTAL(fixture, "100 15");
+    sqlite3_close(write_sql(fixture, "DELETE FROM quota_usage WHERE domain = '" DOMAIN "'"));
+    ASSERT_SQL(fixture, "SELECT bytes + messages FROM quota_totals WHERE domain = '" DOMAIN "'",
+               "0");
+}
+
+static void
+change_that_is_taken_back_changes_no_sum(void **state)
+{
+    Fixture *fixture = *state;
+
+    note(fixture->usage, "ana@" DOMAIN, 600, now_us, 0);
+    flush(fixture->usage);
+    /* As a process that is killed leaves it: begun, and not committed. */
+    sqlite3_close(write_sql(fixture, "BEGIN IMMEDIATE; UPDATE quota_usage SET bytes = 999;"
+                                     "DELETE FROM quota_usage"));
+    ASSERT_TOTAL(fixture, "600 60");
+}
+
+static void
+sum_that_is_wrong_is_added_up_anew_by_the_next_refresh(void **state)
+{
+    Fixture *fixture = *state;
+
+    note(fixture->usage, "ana@" DOMAIN, 600, now_us, 0);
+    flush(fixture->usage);
+    sqlite3_close(write_sql(fixture, "UPDATE quota_totals SET bytes = 5, messages = -7"));
+    know_domain(fixture->usage);
+    ASSERT_TOTAL(fixture, "600 60");
+}
+
+static void
+number_past_all_reason_fills_the_domain_and_is_forgotten_with_its_row(void **state)
+{
+    Fixture *fixture = *state;
+
+    know_domain(fixture->usage);
+    for (unsigned i = 0; i < 100; i++) {
+        g_autofree char *user = g_strdup_printf("user%u@" DOMAIN, i);
+
+        note(fixture->usage, user, G_MAXUINT64, now_us, 0);
+    }
+    note(fixture->usage, "ana@" DOMAIN, 600, now_us, 0);
+    assert_int_equal(admit(fixture->usage, "ana@" DOMAIN, 1, 1000).answer, USAGE_FULL);
+    sqlite3_close(write_sql(fixture, "DELETE FROM quota_usage WHERE username LIKE 'user%'"));
+    ASSERT_TOTAL(fixture, "600 60");
+}
+
+/* The file of a version that had no sums, and an index instead. */
+static void
+file_without_sums_gets_them(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Usage) other = usage_new(fixture->path, PATIENCE_MS);
+    QuotaUsage used = {0};
+
+    note(fixture->usage, "ana@" DOMAIN, 600, now_us, 0);
+    know_domain(fixture->usage);
+    sqlite3_close(write_sql(
+        fixture, "DROP TRIGGER quota_usage_comes; DROP TRIGGER quota_usage_goes;"
+                 "DROP TRIGGER quota_usage_changes; DROP TABLE quota_totals;"
+                 "DROP INDEX quota_usage_of_domain;"
+                 "CREATE INDEX quota_usage_domain ON quota_usage(domain, bytes, messages);"
+                 "INSERT INTO quota_usage(username, domain, bytes, messages)"
+                 " VALUES('bob@example.org', 'example.org', 50, 5);"
+                 "PRAGMA user_version = 1"));
+    assert_true(usage_sum(other, DOMAIN, &used, NULL));
+    assert_int_equal(used.octets, 650);
+    assert_int_equal(used.messages, 65);
+    note(other, "bob@" DOMAIN, 40, now_us, 0);
+    flush(other);
+    ASSERT_TOTAL(fixture, "640 64");
+}
+
+/* Steps of SQLite's machine are the measure of what is read. */
+static unsigned steps;
+
+static int
+count_step(void *data)
+{
+    (void)data;
+    steps++;
+    return 0;
+}
+
+static unsigned
+steps_of_a_question(Usage *usage)
+{
+    sqlite3_progress_handler(usage->db, 1, count_step, NULL);
+    steps = 0;
+    assert_int_equal(put_question(usage_ask, usage, "ana@" DOMAIN, 1, 1 << 30).answer,
+                     USAGE_ADMITTED);
+    sqlite3_progress_handler(usage->db, 0, NULL, NULL);
+    return steps;
+}
+
+static void
+question_costs_the_same_for_any_number_of_mailboxes(void **state)
+{
+    Fixture *fixture = *state;
+    unsigned alone;
+
+    note(fixture->usage, "ana@" DOMAIN, 100, now_us, 0);
+    know_domain(fixture->usage);
+    alone = steps_of_a_question(fixture->usage);
+    for (unsigned i = 0; i < 1000; i++) {
+        g_autofree char *user = g_strdup_printf("user%u@" DOMAIN, i);
+
+        note(fixture->usage, user, 100, now_us, 0);
+    }
+    flush(fixture->usage);
+    assert_true(alone > 0);
+    assert_int_equal(steps_of_a_question(fixture->usage), alone);
+}
+
 static void
 locked_file_puts_the_delivery_off_with_the_name_of_the_file(void **state)
 {
@@ -287,6 +441,12 @@ main(void)
         TEST(question_remembers_the_first_refusal_and_does_not_end_it),
         TEST(question_waits_for_nobody_who_writes),
         TEST(sum_of_a_domain_is_that_of_its_rows),
+        TEST(sum_of_a_domain_follows_its_rows),
+        TEST(change_that_is_taken_back_changes_no_sum),
+        TEST(sum_that_is_wrong_is_added_up_anew_by_the_next_refresh),
+        TEST(number_past_all_reason_fills_the_domain_and_is_forgotten_with_its_row),
+        TEST(file_without_sums_gets_them),
+        TEST(question_costs_the_same_for_any_number_of_mailboxes),
         TEST(locked_file_puts_the_delivery_off_with_the_name_of_the_file),
     };
 
