@@ -8,7 +8,8 @@
  *      fsync(2) of a directory makes its last change durable, and with it all before.
  *
  * Then a delivery needs one flush of the drive's cache and not two: see commit.c. Whose
- * promises they are (tried on drives that lose their cache, doc/performance.md):
+ * promises they are (tried on a drive that loses its cache: tests/faults/crash_drive.py,
+ * doc/performance.md):
  *
  *   ext4      sync_file_range returns when blocks are allocated, written and marked as written:
  *             extents and size are in the running transaction or an earlier one, and rename(2)
