@@ -277,8 +277,9 @@ give_up_root(const LdaConfig *config, const Mailbox *mailbox, GError **error)
 static int
 deliver_to(Run *run, LdaRecipient *recipient)
 {
-    g_autoptr(LdaEnvelope) envelope = lda_envelope_new("");
-    g_autoptr(Message) message = lda_message_new(run->lda);
+    g_autofree char *sender = sender_address(run->options->sender, NULL);
+    g_autoptr(LdaEnvelope) envelope = lda_envelope_new(sender);
+    g_autoptr(Message) message = lda_message_new(run->lda, run->id, envelope);
     g_autoptr(GPtrArray) outcomes = NULL;
     g_autoptr(GError) failure = NULL;
 

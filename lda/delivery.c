@@ -20,6 +20,7 @@
 #include "lda/lda_private.h"
 
 #include "lda/carry_out.h"
+#include "lda/early.h"
 #include "lda/identity.h"
 #include "lda/room.h"
 #include "lda/trace.h"
@@ -52,7 +53,8 @@ typedef struct {
     const LdaEnvelope *envelope;
     Message *message;
     TraceOptions trace;
-    MaildirTwin twin;          /* of copies that do not name their recipients */
+    MaildirTwin twin;          /* of copies that do not name their recipients; or begun early */
+    const Mailbox *early;      /* whose copy that is; NULL: none was */
     const Mailbox *twin_owner; /* with whose rights it was made; NULL: nobody's yet */
 } Transaction;
 
@@ -151,7 +153,7 @@ twin_for(Transaction *transaction, const Mailbox *mailbox)
     const Mailbox *owner = transaction->twin_owner;
 
     if (transaction->trace.single || config->mail.delivered_to == DELIVERED_TO_ALWAYS)
-        return NULL;
+        return transaction->early == mailbox ? &transaction->twin : NULL;
     if (owner != NULL && config->mail.per_user_ids &&
         (owner->uid != mailbox->uid || owner->gid != mailbox->gid))
         maildir_twin_clear(&transaction->twin);
@@ -601,6 +603,8 @@ lda_deliver(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope, M
     Transaction transaction = {.lda = lda, .envelope = envelope, .message = message};
 
     maildir_twin_init(&transaction.twin);
+    if (failure == NULL)
+        transaction.early = early_take(message, &transaction.twin);
     transaction.trace = (TraceOptions){.host = lda->hostname,
                                        .transaction_id = transaction_id,
                                        .now_us = g_get_real_time(),

@@ -6,6 +6,8 @@
  */
 #include "lda/lda_private.h"
 
+#include "lda/early.h"
+
 #include <pthread.h>
 
 /* 2024-01-01: what transaction ids count from, to have eight digits until 2093. */
@@ -81,12 +83,13 @@ lda_hostname(const Lda *lda)
 }
 
 Message *
-lda_message_new(const Lda *lda)
+lda_message_new(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope)
 {
     const MessageOptions options = {
         .spool_memory = (size_t)lda->config->mail.spool_memory,
         .spool_dir = lda->config->mail.spool_dir,
         .size_limit = lda->config->mail.message_size_limit,
+        .place = early_place(lda, transaction_id, envelope),
     };
 
     return message_new(&options);

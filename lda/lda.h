@@ -27,8 +27,10 @@ void lda_free(Lda *lda); /* NULL is fine */
 /* Host name for greetings, Received and file names. Lives as long as lda. */
 const char *lda_hostname(const Lda *lda);
 
-/* Message for one transaction, with the configured spool and limits. */
-Message *lda_message_new(const Lda *lda);
+/* Message for one transaction, with the configured spool and limits. A large one may be written to
+ * the mailbox of the first recipient of envelope while it arrives, unless that is NULL; all is
+ * borrowed until the message is freed. */
+Message *lda_message_new(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope);
 
 /* Looks address up. Returns a recipient for the envelope, or NULL with the
  * refusal in *outcome_out. The caller logs a refusal with lda_log_refusal(). */

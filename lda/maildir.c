@@ -444,10 +444,20 @@ maildir_twin_init(MaildirTwin *twin)
 void
 maildir_twin_clear(MaildirTwin *twin)
 {
+    if (twin->fd >= 0 && twin->headers == NULL)
+        (void)unlinkat(twin->tmp_fd, twin->name, 0); /* swept up after 36 hours otherwise */
     lodge_close(&twin->fd);
     lodge_close(&twin->tmp_fd);
     g_clear_pointer(&twin->name, g_free);
     g_clear_pointer(&twin->headers, g_free);
+}
+
+/* Whether it has those headers, or is begun with as much room as they need. */
+static bool
+fits(const MaildirTwin *twin, const char *headers)
+{
+    return twin->headers != NULL ? strcmp(twin->headers, headers) == 0
+                                 : twin->lead == strlen(headers);
 }
 
 static bool
@@ -456,8 +466,9 @@ is_twin(const MaildirTwin *twin, const MaildirAccess *access, const MaildirCopyO
 {
     return twin != NULL && twin->fd >= 0 && twin->message == message &&
            twin->stage_flags == (options->stage_flags & MAILDIR_GZIP) &&
-           twin->gzip_level == options->gzip_level && twin->mode == (access->mode & 0666) &&
-           twin->gid == access->gid && strcmp(twin->headers, options->headers) == 0;
+           (twin->stage_flags == 0 || twin->gzip_level == options->gzip_level) &&
+           twin->mode == (access->mode & 0666) && twin->gid == access->gid &&
+           fits(twin, options->headers);
 }
 
 /* Whatever is in the way (another file system, too many links, a project of its own, a twin
@@ -494,11 +505,42 @@ become_twin(const MaildirCopy *copy, MaildirTwin *twin, const MaildirAccess *acc
         maildir_twin_clear(twin);
 }
 
+/* The file that was begun becomes the copy: but for the headers it is whole. Whatever is in the
+ * way, as above. */
+static bool
+take_begun(MaildirCopy *copy, MaildirTwin *twin, const char *headers)
+{
+    copy->fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, 0);
+    if (copy->fd >= 0 && pwrite(copy->fd, headers, twin->lead, 0) == (ssize_t)twin->lead &&
+        renameat2(twin->tmp_fd, twin->name, copy->tmp_fd, copy->name, RENAME_NOREPLACE) == 0) {
+        copy->in_tmp = true;
+        twin->headers = g_strdup(headers); /* nothing is only begun any more */
+        return true;
+    }
+    lodge_close(&copy->fd);
+    return false;
+}
+
+/* The copy gets a file that is there already, if one may be had. */
+static bool
+share(MaildirCopy *copy, const MaildirAccess *access, Message *message,
+      const MaildirCopyOptions *options)
+{
+    if (!is_twin(options->twin, access, options, message))
+        return false;
+    if (options->twin->headers != NULL)
+        return link_to_twin(copy, options->twin);
+    if (!take_begun(copy, options->twin, options->headers))
+        return false;
+    become_twin(copy, options->twin, access, options, message);
+    return true;
+}
+
 static bool
 fill(MaildirCopy *copy, const MaildirAccess *access, Message *message,
      const MaildirCopyOptions *options, GError **error)
 {
-    if (is_twin(options->twin, access, options, message) && link_to_twin(copy, options->twin))
+    if (share(copy, access, message, options))
         return true;
     if (!create_file(copy, access, error) || !write_copy(copy, options, message, error))
         return false;

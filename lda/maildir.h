@@ -79,12 +79,14 @@ typedef enum {
 } MaildirStageFlags;
 
 /* The latest copy of a message that has a file of its own, so that the next of the same octets
- * may be a link to it. To be cleared before the message is gone. */
+ * may be a link to it. Or one that was only begun, with a message and without headers: the next
+ * that can be the same file takes it. To be cleared before the message is gone. */
 typedef struct {
     int fd, tmp_fd; /* of the copy's file and directory, opened once more; -1: none yet */
     char *name;     /* in tmp/ */
     const Message *message;
-    char *headers;
+    char *headers;                 /* NULL: it was only begun */
+    size_t lead;                   /* octets left for headers then */
     MaildirStageFlags stage_flags; /* MAILDIR_GZIP or not */
     int gzip_level;
     mode_t mode;
@@ -92,7 +94,13 @@ typedef struct {
 } MaildirTwin;
 
 void maildir_twin_init(MaildirTwin *twin);
-void maildir_twin_clear(MaildirTwin *twin);
+void maildir_twin_clear(MaildirTwin *twin); /* removes what was only begun */
+
+/* Begins a copy before all of message is there: an empty file in tmp/ of the Maildir at path, if
+ * that is there, for message to be written to twin->fd behind lead octets. False: there can be
+ * none; whoever stages later will be told why. */
+bool maildir_twin_begin(MaildirTwin *twin, const char *path, const char *root, MaildirNamer *namer,
+                        gint64 now_us);
 
 /* What to store, beside the message itself. */
 typedef struct {

@@ -1,14 +1,17 @@
 /* lda/message.c - one message, received once and read by every recipient; see message.h
  *
- *   bytes --(CRLF -> LF)--> buffer --(past spool_memory)--> unlinked file
- *                             |                               |
- *                             +------- message_peek(), message_write()
+ *   bytes --(CRLF -> LF)--> buffer --(past spool_memory)--> file
+ *                             |                              |
+ *                             +------- message_peek() -------+
  *
  * One pass with memchr() for LF copies lines into the buffer, drops the CR of each
  * and counts; a bare CR costs nothing and stays. Limits are looked at once for each
  * piece that came in. Once the file is in use the buffer only collects bytes for the
- * next large write. What the header says is found out once, by header.c, when the
- * message is complete.
+ * next large write. What the header says is found out by header.c when the
+ * message is complete, and before that for who chooses the place of the file.
+ *
+ * The disk begins with a file in such a place while the message still comes in, for it is to stay.
+ * The unlinked one is not: most are gone before anything of them is written.
  */
 #include "lda/message.h"
 
@@ -19,8 +22,9 @@
 
 enum {
     FIRST_BUFFER = 16 * 1024,
-    FILE_CHUNK = 64 * 1024, /* octets a read of the spool file, at least so many a write */
-    MBOX_LINE_MAX = 1024,   /* a longer first line is no mbox "From " line */
+    FILE_CHUNK = 64 * 1024,        /* octets a read of the spool file, at least so many a write */
+    MBOX_LINE_MAX = 1024,          /* a longer first line is no mbox "From " line */
+    WRITE_AHEAD = 4 * 1024 * 1024, /* octets the disk is given to write while more come in */
 };
 
 struct Message {
@@ -28,7 +32,9 @@ struct Message {
     uint8_t *buffer; /* all of the message; or what is not yet in the file */
     size_t used;
     size_t capacity;
-    int fd; /* the spool file; -1: all is in memory */
+    int fd;          /* the file; -1: all is in memory */
+    size_t lead;     /* octets of it before the message */
+    guint64 started; /* octets of it the disk was given to write */
 
     guint64 received;   /* octets after CRLF -> LF, also those thrown away */
     guint64 bare_lines; /* LFs that W= counts twice */
@@ -57,11 +63,21 @@ message_new(const MessageOptions *options)
     return message;
 }
 
+/* The message is not in its place, or not any more. */
+static void
+leave_place(Message *message)
+{
+    if (message->options.place.free != NULL)
+        message->options.place.free(message->options.place.data);
+    message->options.place = (MessagePlace){0};
+}
+
 void
 message_free(Message *message)
 {
     if (message == NULL)
         return;
+    leave_place(message);
     if (message->map != NULL)
         (void)munmap(message->map, message->map_len); /* cannot fail: it is what mmap gave */
     lodge_close(&message->fd);
@@ -77,10 +93,10 @@ message_free(Message *message)
 /* ---- storing -------------------------------------------------------------- */
 
 static bool
-write_all(int fd, const uint8_t *bytes, size_t len)
+write_all(int fd, const uint8_t *bytes, size_t len, guint64 offset)
 {
     while (len > 0) {
-        ssize_t done = write(fd, bytes, len);
+        ssize_t done = pwrite(fd, bytes, len, (off_t)offset);
 
         if (done < 0 && errno == EINTR)
             continue;
@@ -88,8 +104,29 @@ write_all(int fd, const uint8_t *bytes, size_t len)
             return false;
         bytes += done;
         len -= (size_t)done;
+        offset += (size_t)done;
     }
     return true;
+}
+
+/* pread(2) until len octets or the end; -1 on failure. */
+static ssize_t
+read_at(int fd, uint8_t *buffer, size_t len, guint64 offset)
+{
+    size_t got = 0;
+
+    while (got < len) {
+        ssize_t done = pread(fd, buffer + got, len - got, (off_t)(offset + got));
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -1;
+        if (done == 0)
+            break;
+        got += (size_t)done;
+    }
+    return (ssize_t)got;
 }
 
 /* O_TMPFILE has no name at any instant; not every file system knows it. */
@@ -114,14 +151,97 @@ fail(Message *message)
                           message->options.spool_dir);
 }
 
+/* Opens the file in its place, if there is one: its headers depend on ours. -1: there is none. */
+static int
+open_in_place(Message *message)
+{
+    const MessagePlace *place = &message->options.place;
+    size_t all = MIN(message->used, (size_t)MESSAGE_HEADER_LIMIT);
+    int fd;
+
+    if (place->open == NULL)
+        return -1;
+    message->header_len = header_length((const char *)message->buffer, all);
+    header_scan(&message->header, (const char *)message->buffer, message->header_len);
+    fd = place->open(place->data, message, &message->lead);
+    header_clear(&message->header); /* it may have come in part only */
+    message->header_len = 0;
+    return fd;
+}
+
+static void
+open_file(Message *message)
+{
+    message->fd = open_in_place(message);
+    if (message->fd >= 0)
+        return;
+    leave_place(message);
+    message->lead = 0;
+    message->fd = open_unlinked(message->options.spool_dir);
+}
+
+/* Octets of the message that are in the file. */
+static guint64
+stored(const Message *message)
+{
+    return message->received - message->used;
+}
+
+static bool
+write_buffer(const Message *message)
+{
+    return message->fd >= 0 &&
+           write_all(message->fd, message->buffer, message->used, message->lead + stored(message));
+}
+
+/* Moves what is in the file to spool_dir: where it is no more can be written. */
+static bool
+leave_full_place(Message *message)
+{
+    lodge_autofd from = lodge_steal_fd(&message->fd);
+    g_autofree uint8_t *chunk = g_malloc(FILE_CHUNK);
+    guint64 end = stored(message);
+    size_t part;
+    bool good;
+    int saved;
+
+    message->fd = open_unlinked(message->options.spool_dir);
+    good = message->fd >= 0;
+    for (guint64 at = 0; good && at < end; at += part) {
+        part = (size_t)MIN((guint64)FILE_CHUNK, end - at);
+        good = read_at(from, chunk, part, message->lead + at) == (ssize_t)part &&
+               write_all(message->fd, chunk, part, at);
+    }
+    message->lead = 0;
+    saved = errno;
+    leave_place(message);
+    errno = saved;
+    return good;
+}
+
+/* Only a hint: whether it worked, is told by who waits. */
+static void
+write_ahead(Message *message)
+{
+    guint64 end = message->lead + message->received;
+
+    if (message->options.place.open == NULL || end - message->started < WRITE_AHEAD)
+        return;
+    (void)sync_file_range(message->fd, (off_t)message->started, (off_t)(end - message->started),
+                          SYNC_FILE_RANGE_WRITE);
+    message->started = end;
+}
+
 /* Moves the buffer into the file, which is made if there is none yet. */
 static void
 flush(Message *message)
 {
     if (message->fd < 0)
-        message->fd = open_unlinked(message->options.spool_dir);
-    if (message->fd < 0 || !write_all(message->fd, message->buffer, message->used))
+        open_file(message);
+    if (!write_buffer(message) && (message->options.place.open == NULL ||
+                                   !leave_full_place(message) || !write_buffer(message)))
         fail(message);
+    write_ahead(message);
     message->used = 0;
     if (message->capacity > 2 * FILE_CHUNK) { /* what a file does not need */
         g_clear_pointer(&message->buffer, g_free);
@@ -238,32 +358,12 @@ message_virtual_size(const Message *message)
     return message_size(message) + message->bare_lines;
 }
 
-/* pread(2) until len octets or the end; -1 on failure. */
-static ssize_t
-read_at(int fd, uint8_t *buffer, size_t len, guint64 offset)
-{
-    size_t got = 0;
-
-    while (got < len) {
-        ssize_t done = pread(fd, buffer + got, len - got, (off_t)(offset + got));
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -1;
-        if (done == 0)
-            break;
-        got += (size_t)done;
-    }
-    return (ssize_t)got;
-}
-
 /* Reads exactly len octets of the message in the file: less is a failure, never a
  * shorter copy in somebody's mailbox. */
 static bool
 read_spool(const Message *message, uint8_t *buffer, size_t len, guint64 offset, GError **error)
 {
-    ssize_t got = read_at(message->fd, buffer, len, message->start + offset);
+    ssize_t got = read_at(message->fd, buffer, len, message->lead + message->start + offset);
 
     if (got >= 0 && (size_t)got < len) {
         errno = EIO;
@@ -302,40 +402,22 @@ message_bytes(Message *message, GError **error)
     if (message->fd < 0)
         return message->buffer + message->start;
     if (message->map != NULL)
-        return message->map + message->start;
-    map = mmap(NULL, (size_t)message->received, PROT_READ, MAP_PRIVATE, message->fd, 0);
+        return message->map + message->lead + message->start;
+    message->map_len = message->lead + (size_t)message->received;
+    map = mmap(NULL, message->map_len, PROT_READ, MAP_PRIVATE, message->fd, 0);
     if (map == MAP_FAILED) {
         (void)lodge_set_errno(error, "map the message in the spool directory '%s'",
                               message->options.spool_dir);
         return NULL;
     }
     message->map = map;
-    message->map_len = (size_t)message->received;
-    return message->map + message->start;
+    return message->map + message->lead + message->start;
 }
 
-bool
-message_write(const Message *message, int fd, GError **error)
+void *
+message_place(const Message *message)
 {
-    guint64 size = message_size(message);
-    g_autofree uint8_t *chunk = NULL;
-
-    if (message->fd < 0) {
-        if (!write_all(fd, message->buffer + message->start, (size_t)size))
-            return lodge_set_errno(error, "write the message");
-        return true;
-    }
-    chunk = g_malloc(FILE_CHUNK);
-    for (guint64 offset = 0; offset < size;) {
-        size_t part = (size_t)MIN((guint64)FILE_CHUNK, size - offset);
-
-        if (!read_spool(message, chunk, part, offset, error))
-            return false;
-        if (!write_all(fd, chunk, part))
-            return lodge_set_errno(error, "write the message");
-        offset += part;
-    }
-    return true;
+    return message->fd >= 0 && message->start == 0 ? message->options.place.data : NULL;
 }
 
 /* ---- finishing ------------------------------------------------------------ */

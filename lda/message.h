@@ -2,7 +2,8 @@
  *
  * Bytes go in as they arrive; CRLF becomes LF; everything else, NUL and bare CR
  * included, stays as it is. Up to spool_memory octets lie in memory, more go to
- * an unlinked file, so that memory does not grow with the message. A leading
+ * a file, so that memory does not grow with the message: one where a copy of it is to be, if
+ * there is such a place (early.h), else an unlinked one. A leading
  * mbox "From " line is removed. After message_finish() the header is scanned
  * once for the few fields delivery needs; MIME is nobody's business here.
  */
@@ -13,10 +14,22 @@
 
 typedef struct Message Message;
 
+/* Where the file may be, better than in spool_dir. What cannot be written there is, with all
+ * that was, moved to spool_dir. */
+typedef struct {
+    /* Opens an empty file for reading and writing, which is the caller's to close. The message
+     * will begin behind *lead_out octets, left for headers. Of message, what its header says can be
+     * asked, as far as it has come. -1: spool_dir will do. */
+    int (*open)(void *data, const Message *message, size_t *lead_out);
+    void (*free)(void *data); /* the message is not there, or not any more */
+    void *data;
+} MessagePlace;
+
 typedef struct {
     size_t spool_memory;   /* octets kept in memory before a file is used */
     const char *spool_dir; /* directory of the unlinked file; borrowed */
     guint64 size_limit;    /* octets as stored; 0: none */
+    MessagePlace place;    /* {0}: none; owned by the message */
 } MessageOptions;
 
 Message *message_new(const MessageOptions *options);
@@ -34,8 +47,9 @@ bool message_finish(Message *message, GError **error);
 guint64 message_size(const Message *message);         /* octets as stored, S= */
 guint64 message_virtual_size(const Message *message); /* octets with each LF counted as CRLF, W= */
 
-/* Writes the message from its first octet to fd. Fails with G_FILE_ERROR. */
-bool message_write(const Message *message, int fd, GError **error);
+/* The data of the place, when all of the message is in that file, from the octet behind lead on;
+ * else NULL. */
+void *message_place(const Message *message);
 
 /* A window into the message of at most len octets at offset, for writers that
  * compress or batch (writev): *len_out is 0 at the end. Valid until the next call

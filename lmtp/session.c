@@ -56,9 +56,9 @@ new_attributes(void)
 static void
 end_transaction(Session *session)
 {
+    g_clear_pointer(&session->message, message_free); /* it borrows from the others */
     g_clear_pointer(&session->envelope, lda_envelope_free);
     g_clear_pointer(&session->transaction_id, g_free);
-    g_clear_pointer(&session->message, message_free);
     g_hash_table_remove_all(session->forwarded);
 }
 
@@ -307,7 +307,7 @@ handle_data(Session *session, const LmtpCommand *command)
     if (session->body == LMTP_BODY_BINARYMIME)
         return LMTP_NEEDS_BDAT; /* RFC 3030 section 3 */
     lmtp_reply(session->replies, 354, NULL, "end data with <CR><LF>.<CR><LF>");
-    session->message = lda_message_new(session->lda);
+    session->message = lda_message_new(session->lda, session->transaction_id, session->envelope);
     lmtp_data_begin(&data);
     if (receive(session, &data, session->message))
         deliver(session);
@@ -324,7 +324,8 @@ handle_bdat(Session *session, const LmtpCommand *command)
                                                                     : LMTP_ACCEPTED;
 
     if (refusal == LMTP_ACCEPTED && session->message == NULL)
-        session->message = lda_message_new(session->lda);
+        session->message =
+            lda_message_new(session->lda, session->transaction_id, session->envelope);
     lmtp_data_begin_chunk(&data, command->size);
     if (!receive(session, &data, refusal == LMTP_ACCEPTED ? session->message : NULL))
         return LMTP_ACCEPTED;

@@ -226,7 +226,8 @@ class Disk:
     def _write(self, call):
         number = self.now(call.descriptor)
         file = self.files[number]
-        file.writes.append((call.ended, file.size(), call.result))
+        offset = int(call.arguments.rpartition(", ")[2]) if call.name == "pwrite64" else file.size()
+        file.writes.append((call.ended, offset, call.result))
         return [number]
 
     def _wait(self, call):

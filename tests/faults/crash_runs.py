@@ -37,6 +37,7 @@ LMTP_USERS = ["ana@example.org", "bob@example.net", "flags@example.org", "copy@e
 FLAGS_SCRIPT = 'require "imap4flags"; setflag ["\\\\Seen", "\\\\Flagged", "todo", "$work"]; keep;'
 COPY_SCRIPT = 'require "copy"; redirect :copy "eva@example.net"; keep;'
 LARGE = 5_000_000  # the disk begins with it before all of it is there
+SMALL_MEMORY = "mail.spool_memory=16K"  # and with what is larger than that
 
 # What fstatfs(2) answers, whatever the machine has: nothing of which more is known than POSIX says (tmpfs), or
 # XFS. Then lodge waits for data, and one fsync is for all.
@@ -255,13 +256,19 @@ def with_one_refused(recorder, proven):
         proven.complaints.append(f"one file, one is refused: {len(run.items)} files, not 9")
 
 
+def begun_early(proven, name, run):
+    proven.check(name, run)
+    if not any(call.name == "renameat2" and ",S=0,W=0" in call.paths[0] and call.paths[1].endswith(os.path.basename(run.items[0].place)) for call in run.calls):
+        proven.complaints.append(f"{name}: what arrived did not become the first copy")
+
+
 def pipe(lodge, recorder, proven):
     first = recorder.by_pipe("new+folder@example.net")
     after_one_was_killed(recorder, proven, first)
     without_one_really(recorder, proven, first)
     proven.check("new mailbox", recorder.by_pipe("ana@example.org"))
     proven.check("single", recorder.by_pipe("ana@example.org"))
-    proven.check("large", recorder.by_pipe("ana@example.org", size=LARGE))
+    begun_early(proven, "large", recorder.by_pipe("ana@example.org", size=LARGE))
     proven.check("compressed", recorder.by_pipe("ana@example.org", "-o", "mail.compress=gzip", size=700_000))
     proven.check("new folder", recorder.by_pipe("ana+folder@example.org"))
     with_quota(proven, "with quota", recorder.by_pipe("ana@example.org", "-o", "quota.bytes=1G"))
@@ -286,6 +293,8 @@ def lmtp(lodge, recorder, proven):
         if len(sink.seen("message")) != 1:
             proven.complaints.append("redirected and kept: it was not redirected")
         proven.check("by links", recorder.by_lmtp(FIFTY[:10], inject=NO_NOREPLACE))
+    with lodge.running(SMALL_MEMORY):
+        begun_early(proven, "begun early, two recipients", recorder.by_lmtp(["ana@example.org", "bob@example.net"], size=300_000))
     with lodge.running("quota.bytes=1G"):
         with_quota(proven, "with quota, fifty recipients", recorder.by_lmtp(FIFTY))
     with lodge.running():

@@ -175,13 +175,19 @@ tear_down(void **state)
 }
 
 static inline Message *
-message_of(const Fixture *fixture, const char *text)
+message_for(const Fixture *fixture, const char *id, const LdaEnvelope *envelope, const char *text)
 {
-    Message *message = lda_message_new(fixture->lda);
+    Message *message = lda_message_new(fixture->lda, id, envelope);
 
     message_append(message, text, strlen(text));
     assert_true(message_finish(message, NULL));
     return message;
+}
+
+static inline Message *
+message_of(const Fixture *fixture, const char *text)
+{
+    return message_for(fixture, NULL, NULL, text);
 }
 
 /* Delivers text from sender to all addresses; the outcomes belong to the fixture. */
@@ -189,8 +195,8 @@ static inline void
 deliver_to(Fixture *fixture, const char *sender, const char *const *addresses, const char *text)
 {
     g_autoptr(LdaEnvelope) envelope = lda_envelope_new(sender);
-    g_autoptr(Message) message = message_of(fixture, text);
     g_autofree char *id = lda_transaction_id(fixture->lda);
+    g_autoptr(Message) message = NULL;
 
     for (; *addresses != NULL; addresses++) {
         LdaOutcome *refusal = NULL;
@@ -199,6 +205,7 @@ deliver_to(Fixture *fixture, const char *sender, const char *const *addresses, c
         assert_non_null(recipient);
         g_ptr_array_add(envelope->recipients, recipient);
     }
+    message = message_for(fixture, id, envelope, text);
     g_clear_pointer(&fixture->outcomes, g_ptr_array_unref);
     fixture->outcomes = lda_deliver(fixture->lda, id, envelope, message, NULL);
 }

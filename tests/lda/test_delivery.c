@@ -173,8 +173,8 @@ outcome(const Fixture *fixture, guint index)
 static void
 deliver_text(Fixture *fixture, const char *text)
 {
-    g_autoptr(Message) message = lda_message_new(fixture->lda);
     g_autofree char *id = lda_transaction_id(fixture->lda);
+    g_autoptr(Message) message = lda_message_new(fixture->lda, id, fixture->envelope);
 
     message_append(message, text, strlen(text));
     assert_true(message_finish(message, NULL));
@@ -464,7 +464,7 @@ static void
 failure_to_receive_is_everybodys(void **state)
 {
     Fixture *fixture = *state;
-    g_autoptr(Message) message = lda_message_new(fixture->lda);
+    g_autoptr(Message) message = lda_message_new(fixture->lda, "id1", fixture->envelope);
     g_autoptr(GError) failure =
         g_error_new_literal(G_FILE_ERROR, G_FILE_ERROR_NOSPC, "cannot store: disk full");
 

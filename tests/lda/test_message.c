@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "lda/message.h"
@@ -205,7 +206,7 @@ full_disk_is_remembered_as_such(void **state)
 }
 
 static void
-large_message_is_written_as_it_came_in_and_leaves_no_file(void **state)
+large_message_is_read_as_it_came_in_and_takes_no_memory(void **state)
 {
     const MessageOptions options = {.spool_memory = 256 * 1024, .spool_dir = "/tmp"};
     g_autoptr(Message) message = message_new(&options);
@@ -227,31 +228,169 @@ large_message_is_written_as_it_came_in_and_leaves_no_file(void **state)
     }
     assert_true(message_finish(message, NULL));
     assert_int_equal(message_size(message), 500 * 40000);
-    lodge_autofd fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_true(message_write(message, fd, NULL));
+    for (guint64 offset = 0; offset < message_size(message);) {
+        size_t len;
+        const uint8_t *window = message_peek(message, offset, 65536, &len, NULL);
+
+        assert_non_null(window);
+        g_checksum_update(out, window, (gssize)len);
+        offset += len;
+    }
     assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
     assert_true(after.ru_maxrss - before.ru_maxrss < 8 * 1024); /* KiB; the message has 20 MB */
-
-    uint8_t block[65536];
-    ssize_t got;
-    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    while ((got = read(fd, block, sizeof block)) > 0)
-        g_checksum_update(out, block, got);
     assert_string_equal(g_checksum_get_string(in), g_checksum_get_string(out));
 }
 
-static void
-write_to_a_closed_descriptor_fails(void **state)
+/* ---- a better place -------------------------------------------------------- */
+
+enum { LEAD = 300 };
+
+typedef struct {
+    MessageOptions options;
+    int fd; /* of the file in the place; -1: there is none */
+    bool saw_header;
+    unsigned freed;
+} Place;
+
+static int
+open_in(void *data, const Message *message, size_t *lead_out)
 {
-    g_autoptr(Message) small = build(&in_memory, "a: b\n", 5, 5);
-    g_autoptr(Message) large = build(&in_file, "a: b\n", 5, 5);
-    g_autoptr(GError) error = NULL;
+    Place *place = data;
+
+    place->saw_header = message_has_prepended(message, "Return-Path");
+    *lead_out = LEAD;
+    return place->fd >= 0 ? fcntl(place->fd, F_DUPFD_CLOEXEC, 0) : -1;
+}
+
+static void
+count_freed(void *data)
+{
+    Place *place = data;
+
+    place->freed++;
+}
+
+static void
+place_init(Place *place, bool has_file)
+{
+    *place = (Place){.options = {.spool_memory = 1000, .spool_dir = "/tmp"}, .fd = -1};
+    place->options.place = (MessagePlace){open_in, count_freed, place};
+    place->fd = has_file ? memfd_create("place", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+}
+
+#define PREPENDED "Return-Path: <bob@x>\nSubject: x\n\n"
+
+/* Hands over block after block; from the one at full on the file takes no more. */
+static Message *
+build_in(Place *place, const char *block, int blocks, int full)
+{
+    Message *message = message_new(&place->options);
+
+    message_append(message, PREPENDED, strlen(PREPENDED));
+    for (int i = 0; i < blocks; i++) {
+        if (i == full)
+            assert_int_equal(fcntl(place->fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+        message_append(message, block, strlen(block));
+    }
+    assert_true(message_finish(message, NULL));
+    return message;
+}
+
+static void
+check_content(Message *message, const char *block, int blocks)
+{
+    g_autoptr(GString) expected = g_string_new(PREPENDED);
+
+    for (int i = 0; i < blocks; i++)
+        g_string_append(expected, block);
+
+    GString *found = contents(message, 7777);
+
+    assert_int_equal(found->len, expected->len);
+    assert_memory_equal(found->str, expected->str, expected->len);
+    assert_memory_equal(message_header(message, NULL), PREPENDED, strlen(PREPENDED));
+    g_string_free(found, TRUE);
+}
+
+static void
+message_in_its_place_begins_behind_the_lead(void **state)
+{
+    g_autofree char *block = g_strnfill(100000, 'x');
+    char start[LEAD + sizeof PREPENDED];
+    Place place;
 
     (void)state;
-    assert_false(message_write(small, -1, &error));
-    assert_int_equal(error->domain, G_FILE_ERROR);
-    assert_false(message_write(large, -1, NULL));
+    place_init(&place, true);
+
+    Message *message = build_in(&place, block, 50, -1); /* enough for the disk to begin with it */
+
+    check_content(message, block, 50);
+    assert_true(place.saw_header);
+    assert_ptr_equal(message_place(message), &place);
+    assert_int_equal(place.freed, 0);
+    assert_int_equal(pread(place.fd, start, sizeof start, 0), sizeof start);
+    for (int i = 0; i < LEAD; i++)
+        assert_int_equal(start[i], 0);
+    assert_memory_equal(start + LEAD, PREPENDED, strlen(PREPENDED));
+    message_free(message);
+    assert_int_equal(place.freed, 1);
+    lodge_close(&place.fd);
+}
+
+static void
+message_moves_out_of_a_place_that_is_full(void **state)
+{
+    g_autofree char *block = g_strnfill(100000, 'x');
+
+    (void)state;
+    for (int full = 0; full < 4; full++) {
+        Place place;
+
+        place_init(&place, true);
+
+        Message *message = build_in(&place, block, 4, full);
+
+        check_content(message, block, 4);
+        assert_null(message_place(message));
+        assert_int_equal(place.freed, 1);
+        message_free(message);
+        assert_int_equal(place.freed, 1);
+        lodge_close(&place.fd);
+    }
+}
+
+static void
+message_without_a_place_lies_in_the_spool_directory(void **state)
+{
+    g_autofree char *block = g_strnfill(100000, 'x');
+    Place place;
+
+    (void)state;
+    place_init(&place, false);
+
+    Message *message = build_in(&place, block, 4, -1);
+
+    check_content(message, block, 4);
+    assert_null(message_place(message));
+    assert_int_equal(place.freed, 1);
+    message_free(message);
+}
+
+static void
+message_in_memory_asks_for_no_place(void **state)
+{
+    Place place;
+
+    (void)state;
+    place_init(&place, true);
+
+    Message *message = build_in(&place, "x", 4, -1);
+
+    check_content(message, "x", 4);
+    assert_null(message_place(message));
+    message_free(message);
+    assert_int_equal(place.freed, 1);
+    lodge_close(&place.fd);
 }
 
 /* ---- header --------------------------------------------------------------- */
@@ -405,22 +544,25 @@ without_any_received_only_the_leading_run_is_prepended(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[14 + G_N_ELEMENTS(rows) + G_N_ELEMENTS(header_rows)] = {
+    struct CMUnitTest tests[16 + G_N_ELEMENTS(rows) + G_N_ELEMENTS(header_rows)] = {
         cmocka_unit_test(sender_of_the_mbox_line_is_kept),
         cmocka_unit_test(nothing_at_all_is_an_error),
         cmocka_unit_test(message_exactly_at_the_limit_is_accepted),
         cmocka_unit_test(octets_far_past_the_limit_are_counted_but_not_kept),
         cmocka_unit_test(missing_spool_directory_fails_at_the_end_and_is_named),
         cmocka_unit_test(full_disk_is_remembered_as_such),
-        cmocka_unit_test(large_message_is_written_as_it_came_in_and_leaves_no_file),
-        cmocka_unit_test(write_to_a_closed_descriptor_fails),
+        cmocka_unit_test(large_message_is_read_as_it_came_in_and_takes_no_memory),
+        cmocka_unit_test(message_in_its_place_begins_behind_the_lead),
+        cmocka_unit_test(message_moves_out_of_a_place_that_is_full),
+        cmocka_unit_test(message_without_a_place_lies_in_the_spool_directory),
+        cmocka_unit_test(message_in_memory_asks_for_no_place),
         cmocka_unit_test(header_ends_with_its_blank_line),
         cmocka_unit_test(header_without_end_is_looked_at_up_to_its_limit),
         cmocka_unit_test(message_id_of_absurd_length_is_cut),
         cmocka_unit_test(fields_above_the_topmost_received_are_prepended),
         cmocka_unit_test(without_any_received_only_the_leading_run_is_prepended),
     };
-    struct CMUnitTest *next = tests + 13;
+    struct CMUnitTest *next = tests + 16;
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
         *next++ = (struct CMUnitTest){

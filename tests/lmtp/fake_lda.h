@@ -67,8 +67,10 @@ lda_hostname(const Lda *lda)
 }
 
 Message *
-lda_message_new(const Lda *lda)
+lda_message_new(Lda *lda, const char *transaction_id, const LdaEnvelope *envelope)
 {
+    (void)transaction_id;
+    (void)envelope;
     return message_new(&(MessageOptions){
         .spool_memory = lda->config->mail.spool_memory,
         .spool_dir = lda->config->mail.spool_dir,
