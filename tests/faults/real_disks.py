@@ -24,7 +24,7 @@ MKFS = {
 }
 MEBIBYTES = 512
 USERS = [f"user{number}@example.org" for number in range(50)]
-SETTINGS = ["mail.detail_folder=create", "mail.spool_memory=256K", "lmtp.min_workers=8"]
+SETTINGS = ["mail.detail_folder=create", "mail.spool_memory=32K", "lmtp.min_workers=8"]
 SHARED = "mail.delivered_to=single"  # so that copies are links
 
 
