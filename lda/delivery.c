@@ -252,7 +252,8 @@ stage(Transaction *transaction, Row *row, GError **error)
     const LdaConfig *config = transaction->lda->config;
     Identity identity = {0};
     bool staged = check_loop(config, row->recipient, transaction->message, error) &&
-                  identity_take(&identity, config, row->recipient->mailbox, error) &&
+                  identity_take_as(&identity, transaction->lda->uid, config,
+                                   row->recipient->mailbox, error) &&
                   stage_copies(transaction, row, error);
 
     identity_give_back(&identity);

@@ -46,8 +46,13 @@ check_rules(const LdaConfig *config, const Mailbox *mailbox, uid_t self, GError 
 bool
 identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbox, GError **error)
 {
-    uid_t self = geteuid();
+    return identity_take_as(identity, geteuid(), config, mailbox, error);
+}
 
+bool
+identity_take_as(Identity *identity, uid_t self, const LdaConfig *config, const Mailbox *mailbox,
+                 GError **error)
+{
     if (!check_rules(config, mailbox, self, error))
         return false;
     if (!config->mail.per_user_ids)

@@ -22,6 +22,10 @@ typedef struct {
 bool identity_take(Identity *identity, const LdaConfig *config, const Mailbox *mailbox,
                    GError **error);
 
+/* The same for a process that knows its own uid, self, and does not change it. */
+bool identity_take_as(Identity *identity, uid_t self, const LdaConfig *config,
+                      const Mailbox *mailbox, GError **error);
+
 /* The same, later in a delivery whose identity_take() did not fail: our own uid is
  * not looked at again. */
 bool identity_take_again(Identity *identity, const LdaConfig *config, const Mailbox *mailbox,

@@ -13,6 +13,7 @@ struct Lda {
     const LdaConfig *config;
     Log *log;
     char *hostname;
+    uid_t uid;          /* of the process */
     Mailmap *map;       /* NULL until needed, and again after a failure */
     Scripts *scripts;   /* NULL until needed */
     Commit *commit;     /* what the barrier keeps */
