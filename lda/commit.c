@@ -275,7 +275,7 @@ commit_contents(Commit *commit, CommitItem *items, size_t count)
     find_firsts(items, count, first);
     for (size_t i = 0; i < count; i++) {
         bool is_new = items[i].fd >= 0 && first[i] == i;
-        bool is_ordered = is_new && journal_of(items[i].fd) != 0;
+        bool is_ordered = is_new && journal_of(items[i].fd, items[i].info) != 0;
 
         others[i].fd = is_new && !is_ordered ? items[i].fd : -1;
         if (is_new && count > 1)
@@ -312,7 +312,7 @@ commit_names(Commit *commit, CommitItem *items, size_t count)
 
     find_firsts(items, count, first);
     for (size_t i = 0; count > 1 && i < count; i++)
-        journals[i] = items[i].fd >= 0 ? journal_of(items[i].fd) : 0;
+        journals[i] = items[i].fd >= 0 ? journal_of(items[i].fd, items[i].info) : 0;
     for (size_t i = 0; i < count; i++) {
         /* The last change of a journal, and of other directories the first descriptor. */
         size_t last = last_of(journals, count, i);

@@ -9,9 +9,12 @@
 
 #include "lodge.h"
 
+struct statx;
+
 typedef struct {
-    int fd;    /* file or directory, open for as long as the call lasts; -1: skip */
-    int error; /* out: 0 when durable, else errno */
+    int fd;                   /* file or directory, open for as long as the call lasts; -1: skip */
+    int error;                /* out: 0 when durable, else errno */
+    const struct statx *info; /* for journal_of(); NULL: not known */
 } CommitItem;
 
 /* What a process keeps between its calls; next to nothing until there are several items at once. */

@@ -434,8 +434,9 @@ commit(Lda *lda, Row *rows, size_t count, bool published)
         for (size_t j = 0; j < copy_count(&rows[i]); j++) {
             const MaildirCopy *copy = copy_of(&rows[i], j);
 
-            items[used++] = (CommitItem){.fd = published ? maildir_copy_directory_fd(copy)
-                                                         : maildir_copy_fd(copy)};
+            items[used++] = published ? (CommitItem){.fd = maildir_copy_directory_fd(copy)}
+                                      : (CommitItem){.fd = maildir_copy_fd(copy),
+                                                     .info = maildir_copy_info(copy)};
         }
     }
     (published ? commit_names : commit_contents)(lda->commit, items, used);

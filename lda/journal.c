@@ -76,25 +76,31 @@ ask(int fd, const Answer *about)
     }
 }
 
-dev_t
-journal_of(int fd)
+static dev_t
+journal_of_mount(int fd, const struct statx *info)
 {
     static Answer answers[ANSWERS];
-    struct statx info;
     gint64 now_us = g_get_monotonic_time();
+    dev_t device = makedev(info->stx_dev_major, info->stx_dev_minor);
+    Answer *answer = &answers[info->stx_mnt_id % ANSWERS];
 
-    if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &info) != 0 ||
-        (info.stx_mask & STATX_MNT_ID) == 0)
-        return 0;
-
-    dev_t device = makedev(info.stx_dev_major, info.stx_dev_minor);
-    Answer *answer = &answers[info.stx_mnt_id % ANSWERS];
-
-    if (answer->mount != info.stx_mnt_id || answer->device != device ||
+    if (answer->mount != info->stx_mnt_id || answer->device != device ||
         answer->until_us <= now_us) {
         *answer = (Answer){
-            .mount = info.stx_mnt_id, .device = device, .until_us = now_us + ANSWER_TTL_US};
+            .mount = info->stx_mnt_id, .device = device, .until_us = now_us + ANSWER_TTL_US};
         answer->is_ordered = ask(fd, answer);
     }
     return answer->is_ordered ? device : 0;
+}
+
+dev_t
+journal_of(int fd, const struct statx *info)
+{
+    struct statx asked;
+
+    if (info == NULL && statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &asked) != 0)
+        return 0;
+    if (info == NULL)
+        info = &asked;
+    return (info->stx_mask & STATX_MNT_ID) != 0 ? journal_of_mount(fd, info) : 0;
 }

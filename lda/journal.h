@@ -38,9 +38,12 @@
 
 #include <sys/types.h>
 
+struct statx;
+
 /* The device whose journal orders the file system of an open file or directory as said above;
  * 0 when it does not, or when the kernel does not tell (Linux before 5.8; no /proc or /sys). Asked
- * anew after ten seconds: another file system may be mounted there by then. Not for threads. */
-dev_t journal_of(int fd);
+ * anew after ten seconds: another file system may be mounted there by then. Not for threads. info:
+ * what statx(2) said of it when asked for STATX_MNT_ID; NULL: nobody has asked. */
+dev_t journal_of(int fd, const struct statx *info);
 
 #endif

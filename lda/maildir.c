@@ -7,9 +7,15 @@
  *   (commit_names)      the name is durable
  *
  * This is the hot path, so each step is one system call where it can be: openat2(2)
- * instead of a walk, writev(2) for headers and message, and no look at what a failing
- * call will tell. tmp/ and new/ are held open: a link put in their place in between
- * changes nothing.
+ * instead of a walk, writev(2) for headers and message, one statx(2) for all that is to be known of
+ * the file, and no look at what a failing call will tell. new/ is held open: a link put in its
+ * place in between changes nothing. tmp/ is not, for it is only looked into twice: who puts
+ * something else in its place makes us miss the file, which is open, or find one that he has
+ * given its name, which no other has.
+ *
+ * No directory stays open from one delivery to the next. It would save four calls of twenty; but a
+ * mailbox that was moved away, or a file system mounted over it, must be noticed by each delivery,
+ * and nobody could unmount the mail while a server is idle.
  */
 #include "lda/maildir_parts.h"
 
@@ -22,6 +28,7 @@
 enum { SWEEP_EVERY = 64 };
 
 struct Maildir {
+    unsigned references;
     int fd; /* O_PATH, as all directories that are only a place to start from */
     char *path;
     char *root;
@@ -41,9 +48,12 @@ typedef struct {
 
 struct MaildirCopy {
     int fd;
-    int tmp_fd;
-    int directory_fd; /* new/ or cur/ */
-    char *name;       /* in tmp/ */
+    struct statx info; /* of a file of its own when it was empty; stx_mask is 0 otherwise */
+    int base_fd;       /* the Maildir's, or own_fd */
+    int own_fd;        /* of a folder */
+    Maildir *maildir;  /* whose descriptor base_fd is; NULL for a folder */
+    int directory_fd;  /* new/ or cur/ */
+    char *name;        /* "tmp/..." below base_fd */
     char *path;
     const char *final_name; /* in new/ or cur/: the end of path */
     char *folder;
@@ -130,7 +140,7 @@ find_below_root(const char *path, const char *root, const char **relative_out, G
 }
 
 static bool
-open_maildir(Maildir *maildir, GError **error)
+open_or_create(Maildir *maildir, GError **error)
 {
     lodge_autofd root_fd = open_root(maildir->root, error);
 
@@ -139,7 +149,14 @@ open_maildir(Maildir *maildir, GError **error)
     maildir->fd = maildir_open_beneath(root_fd, maildir->relative, O_PATH | O_DIRECTORY, 0);
     if (maildir->fd < 0 && errno != ENOENT)
         return maildir_set_errno(error, "open the Maildir", maildir->path);
-    if (maildir->fd < 0 && !create_and_open(maildir, root_fd, error))
+    return maildir->fd >= 0 || create_and_open(maildir, root_fd, error);
+}
+
+static bool
+open_maildir(Maildir *maildir, GError **error)
+{
+    maildir->fd = maildir_open_without_links(maildir->path, O_PATH | O_DIRECTORY);
+    if (maildir->fd < 0 && !open_or_create(maildir, error))
         return false;
     return maildir_access_read(maildir->fd, &maildir->access) ||
            maildir_set_errno(error, "examine the Maildir", maildir->path);
@@ -150,6 +167,7 @@ maildir_open(const char *path, const char *root, const MaildirLayout *layout, GE
 {
     g_autoptr(Maildir) maildir = g_new0(Maildir, 1);
 
+    maildir->references = 1;
     maildir->fd = -1;
     maildir->path = g_strdup(path);
     for (size_t len = strlen(path); len > 1 && maildir->path[len - 1] == '/'; len--)
@@ -180,7 +198,7 @@ maildir_open_directory(const char *path, const char *root, int *fd_out, GError *
 void
 maildir_free(Maildir *maildir)
 {
-    if (maildir == NULL)
+    if (maildir == NULL || --maildir->references > 0)
         return;
     lodge_close(&maildir->fd);
     g_free(maildir->path);
@@ -327,31 +345,6 @@ maildir_folder_by_id(Maildir *maildir, const char *id, char **folder_out, GError
     return true;
 }
 
-/* tmp/ and new/ or cur/ of the folder. */
-static bool
-open_boxes(const Folder *folder, const char *box, MaildirCopy *copy)
-{
-    copy->tmp_fd = maildir_open_beneath(folder->fd, "tmp", O_PATH | O_DIRECTORY, 0);
-    if (copy->tmp_fd >= 0)
-        copy->directory_fd = maildir_open_beneath(folder->fd, box, O_RDONLY | O_DIRECTORY, 0);
-    return copy->directory_fd >= 0;
-}
-
-static bool
-open_or_repair_boxes(const Maildir *maildir, const Folder *folder, const char *box,
-                     MaildirCopy *copy, const MaildirCopyOptions *options,
-                     const MaildirNamer *namer, GError **error)
-{
-    if (open_boxes(folder, box, copy))
-        return true;
-    if (errno != ENOENT)
-        return maildir_set_errno(error, "open the directory of", copy->path);
-    lodge_close(&copy->tmp_fd);
-    return create_folder(maildir, folder->directory, options, namer, error) &&
-           (open_boxes(folder, box, copy) ||
-            maildir_set_errno(error, "open the directory of", copy->path));
-}
-
 /* ---- staging ------------------------------------------------------------- */
 
 static guint64
@@ -399,23 +392,63 @@ name_copy(MaildirCopy *copy, const Maildir *maildir, const Folder *folder, Maild
     g_autofree char *info = info_suffix(maildir, folder, options, namer);
     const char *slash = folder->directory[0] == '\0' ? "" : "/";
 
-    copy->name =
-        options->name != NULL ? g_strdup(options->name) : maildir_name_for(namer, message, options);
+    g_autofree char *made =
+        options->name == NULL ? maildir_name_for(namer, message, options) : NULL;
+    const char *name = made != NULL ? made : options->name;
+
+    copy->name = g_strconcat("tmp/", name, NULL);
     copy->path = g_strconcat(maildir->path, slash, folder->directory,
-                             info[0] == '\0' ? "/new/" : "/cur/", copy->name, info, NULL);
+                             info[0] == '\0' ? "/new/" : "/cur/", name, info, NULL);
     copy->final_name = strrchr(copy->path, '/') + 1;
 }
 
-/* O_EXCL: a name that exists, or a link of that name, is never written to. */
+/* O_EXCL: a name that exists, or a link of that name, is never written to. False and errno. */
 static bool
-create_file(MaildirCopy *copy, const MaildirAccess *access, GError **error)
+make_file(MaildirCopy *copy, mode_t mode)
 {
-    copy->fd = openat(copy->tmp_fd, copy->name,
-                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, access->mode & 0666);
-    if (copy->fd < 0)
-        return maildir_set_errno(error, "create in tmp/ for", copy->path);
-    copy->in_tmp = true;
-    return maildir_access_apply_to_file(copy->fd, access) ||
+    const unsigned wanted = STATX_MODE | STATX_GID | STATX_MNT_ID;
+
+    copy->fd = maildir_open_beneath(copy->base_fd, copy->name,
+                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+    copy->in_tmp = copy->fd >= 0;
+    return copy->in_tmp && statx(copy->fd, "", AT_EMPTY_PATH, wanted, &copy->info) == 0;
+}
+
+/* Closes the file, and removes it while it is in tmp/. */
+static void
+close_file(MaildirCopy *copy)
+{
+    if (copy->in_tmp)
+        (void)unlinkat(copy->base_fd, copy->name, 0); /* swept up after 36 hours otherwise */
+    copy->in_tmp = false;
+    lodge_close(&copy->fd);
+}
+
+/* False and errno. */
+static bool
+create_file(MaildirCopy *copy, const MaildirAccess *access)
+{
+    if (!make_file(copy, access->mode & 0666))
+        return false;
+    if (copy->info.stx_gid == access->gid || (copy->info.stx_mode & 077) == 0)
+        return true;
+    /* Another group than was meant could have opened it. */
+    close_file(copy);
+    return make_file(copy, 0600);
+}
+
+/* Whether it has a file of its own. */
+static bool
+is_own(const MaildirCopy *copy)
+{
+    return copy->info.stx_mask != 0;
+}
+
+static bool
+set_access(const MaildirCopy *copy, const MaildirAccess *access, GError **error)
+{
+    return maildir_access_apply_to_known(copy->fd, copy->info.stx_mode, copy->info.stx_gid,
+                                         access) ||
            maildir_set_errno(error, "set the mode of", copy->path);
 }
 
@@ -438,16 +471,16 @@ write_copy(const MaildirCopy *copy, const MaildirCopyOptions *options, Message *
 void
 maildir_twin_init(MaildirTwin *twin)
 {
-    *twin = (MaildirTwin){.fd = -1, .tmp_fd = -1};
+    *twin = (MaildirTwin){.fd = -1, .base_fd = -1};
 }
 
 void
 maildir_twin_clear(MaildirTwin *twin)
 {
     if (twin->fd >= 0 && twin->headers == NULL)
-        (void)unlinkat(twin->tmp_fd, twin->name, 0); /* swept up after 36 hours otherwise */
+        (void)unlinkat(twin->base_fd, twin->name, 0); /* swept up after 36 hours otherwise */
     lodge_close(&twin->fd);
-    lodge_close(&twin->tmp_fd);
+    lodge_close(&twin->base_fd);
     g_clear_pointer(&twin->name, g_free);
     g_clear_pointer(&twin->headers, g_free);
 }
@@ -476,15 +509,13 @@ is_twin(const MaildirTwin *twin, const MaildirAccess *access, const MaildirCopyO
 static bool
 link_to_twin(MaildirCopy *copy, const MaildirTwin *twin)
 {
-    if (linkat(twin->tmp_fd, twin->name, copy->tmp_fd, copy->name, 0) != 0)
+    if (linkat(twin->base_fd, twin->name, copy->base_fd, copy->name, 0) != 0)
         return false;
     copy->in_tmp = true;
     copy->fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, 0);
-    if (copy->fd >= 0)
-        return true;
-    (void)unlinkat(copy->tmp_fd, copy->name, 0); /* swept up otherwise */
-    copy->in_tmp = false;
-    return false;
+    if (copy->fd < 0)
+        close_file(copy);
+    return copy->fd >= 0;
 }
 
 static void
@@ -493,7 +524,7 @@ become_twin(const MaildirCopy *copy, MaildirTwin *twin, const MaildirAccess *acc
 {
     maildir_twin_clear(twin);
     *twin = (MaildirTwin){.fd = fcntl(copy->fd, F_DUPFD_CLOEXEC, 0),
-                          .tmp_fd = fcntl(copy->tmp_fd, F_DUPFD_CLOEXEC, 0),
+                          .base_fd = fcntl(copy->base_fd, F_DUPFD_CLOEXEC, 0),
                           .name = g_strdup(copy->name),
                           .message = message,
                           .headers = g_strdup(options->headers),
@@ -501,7 +532,7 @@ become_twin(const MaildirCopy *copy, MaildirTwin *twin, const MaildirAccess *acc
                           .gzip_level = options->gzip_level,
                           .mode = access->mode & 0666,
                           .gid = access->gid};
-    if (twin->tmp_fd < 0)
+    if (twin->base_fd < 0)
         maildir_twin_clear(twin);
 }
 
@@ -512,7 +543,7 @@ take_begun(MaildirCopy *copy, MaildirTwin *twin, const char *headers)
 {
     copy->fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, 0);
     if (copy->fd >= 0 && pwrite(copy->fd, headers, twin->lead, 0) == (ssize_t)twin->lead &&
-        renameat2(twin->tmp_fd, twin->name, copy->tmp_fd, copy->name, RENAME_NOREPLACE) == 0) {
+        renameat2(twin->base_fd, twin->name, copy->base_fd, copy->name, RENAME_NOREPLACE) == 0) {
         copy->in_tmp = true;
         twin->headers = g_strdup(headers); /* nothing is only begun any more */
         return true;
@@ -523,7 +554,7 @@ take_begun(MaildirCopy *copy, MaildirTwin *twin, const char *headers)
 
 /* The copy gets a file that is there already, if one may be had. */
 static bool
-share(MaildirCopy *copy, const MaildirAccess *access, Message *message,
+share(MaildirCopy *copy, const MaildirAccess *access, const Message *message,
       const MaildirCopyOptions *options)
 {
     if (!is_twin(options->twin, access, options, message))
@@ -536,34 +567,87 @@ share(MaildirCopy *copy, const MaildirAccess *access, Message *message,
     return true;
 }
 
+/* ---- places ---------------------------------------------------------------- */
+
+/* new/ or cur/. False and errno. */
+static bool
+open_directory_of(MaildirCopy *copy, const Folder *folder)
+{
+    const char *box = strcmp(copy->name + strlen("tmp/"), copy->final_name) == 0 ? "new" : "cur";
+
+    copy->directory_fd = maildir_open_beneath(folder->fd, box, O_RDONLY | O_DIRECTORY, 0);
+    return copy->directory_fd >= 0;
+}
+
+/* The directory where it will be, and a file in tmp/: that of a twin, or an empty one. False and
+ * errno. */
+static bool
+open_places(MaildirCopy *copy, const Folder *folder, const Message *message,
+            const MaildirCopyOptions *options)
+{
+    if (copy->directory_fd < 0 && !open_directory_of(copy, folder))
+        return false;
+    return share(copy, &folder->access, message, options) || create_file(copy, &folder->access);
+}
+
+static bool
+set_places_error(const MaildirCopy *copy, GError **error)
+{
+    return maildir_set_errno(
+        error, copy->directory_fd < 0 ? "open the directory of" : "create in tmp/ for", copy->path);
+}
+
+static bool
+open_or_repair_places(const Maildir *maildir, const Folder *folder, MaildirCopy *copy,
+                      const Message *message, const MaildirCopyOptions *options,
+                      const MaildirNamer *namer, GError **error)
+{
+    if (open_places(copy, folder, message, options))
+        return true;
+    if (errno != ENOENT)
+        return set_places_error(copy, error);
+    return create_folder(maildir, folder->directory, options, namer, error) &&
+           (open_places(copy, folder, message, options) || set_places_error(copy, error));
+}
+
 static bool
 fill(MaildirCopy *copy, const MaildirAccess *access, Message *message,
      const MaildirCopyOptions *options, GError **error)
 {
-    if (share(copy, access, message, options))
+    if (!is_own(copy))
         return true;
-    if (!create_file(copy, access, error) || !write_copy(copy, options, message, error))
+    if (!set_access(copy, access, error) || !write_copy(copy, options, message, error))
         return false;
     if (options->twin != NULL)
         become_twin(copy, options->twin, access, options, message);
     return true;
 }
 
+/* The copy keeps open what it is below. */
+static void
+keep_base(MaildirCopy *copy, Maildir *maildir, Folder *folder)
+{
+    copy->base_fd = folder->fd;
+    copy->own_fd = lodge_steal_fd(&folder->own_fd);
+    if (copy->own_fd < 0) {
+        copy->maildir = maildir;
+        maildir->references++;
+    }
+}
+
 static MaildirCopy *
-stage_in(const Maildir *maildir, const Folder *folder, MaildirNamer *namer, Message *message,
+stage_in(Maildir *maildir, Folder *folder, MaildirNamer *namer, Message *message,
          const MaildirCopyOptions *options, GError **error)
 {
     g_autoptr(MaildirCopy) copy = g_new0(MaildirCopy, 1);
 
-    copy->fd = copy->tmp_fd = copy->directory_fd = -1;
+    copy->fd = copy->directory_fd = -1;
+    keep_base(copy, maildir, folder);
     name_copy(copy, maildir, folder, namer, message, options);
 
     if (namer->sequence % SWEEP_EVERY == 0)
         (void)maildir_sweep_tmp(folder->fd, options->now_us); /* how many does not matter */
-
-    const char *box = strcmp(copy->name, copy->final_name) == 0 ? "new" : "cur";
-
-    if (!open_or_repair_boxes(maildir, folder, box, copy, options, namer, error) ||
+    if (!open_or_repair_places(maildir, folder, copy, message, options, namer, error) ||
         !fill(copy, &folder->access, message, options, error))
         return NULL;
     return g_steal_pointer(&copy);
@@ -596,6 +680,12 @@ maildir_copy_fd(const MaildirCopy *copy)
     return copy->fd;
 }
 
+const struct statx *
+maildir_copy_info(const MaildirCopy *copy)
+{
+    return is_own(copy) ? &copy->info : NULL;
+}
+
 int
 maildir_copy_directory_fd(const MaildirCopy *copy)
 {
@@ -621,14 +711,26 @@ maildir_copy_folder(const MaildirCopy *copy)
 static bool
 move_without_noreplace(const MaildirCopy *copy)
 {
-    if (linkat(copy->tmp_fd, copy->name, copy->directory_fd, copy->final_name, 0) == 0) {
-        (void)unlinkat(copy->tmp_fd, copy->name,
-                       0); /* the second name; swept up later if need be */
+    if (linkat(copy->base_fd, copy->name, copy->directory_fd, copy->final_name, 0) == 0) {
+        /* The second name; swept up later if need be. */
+        (void)unlinkat(copy->base_fd, copy->name, 0);
         return true;
     }
     if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
         return false;
-    return renameat(copy->tmp_fd, copy->name, copy->directory_fd, copy->final_name) == 0;
+    return renameat(copy->base_fd, copy->name, copy->directory_fd, copy->final_name) == 0;
+}
+
+/* When its name is gone because something else is in the place of tmp/. */
+static bool
+link_open_file(const MaildirCopy *copy, int error)
+{
+    if (error != ENOENT && error != ENOTDIR && error != ELOOP && error != EACCES)
+        return false;
+
+    g_autofree char *file = g_strdup_printf("/proc/self/fd/%d", copy->fd);
+
+    return linkat(AT_FDCWD, file, copy->directory_fd, copy->final_name, AT_SYMLINK_FOLLOW) == 0;
 }
 
 /* Over NFS an answer may be lost and the call repeated: what looks like a failure
@@ -646,7 +748,7 @@ is_published(const MaildirCopy *copy)
 bool
 maildir_publish(MaildirCopy *copy, GError **error)
 {
-    bool moved = renameat2(copy->tmp_fd, copy->name, copy->directory_fd, copy->final_name,
+    bool moved = renameat2(copy->base_fd, copy->name, copy->directory_fd, copy->final_name,
                            RENAME_NOREPLACE) == 0;
 
     if (!moved && (errno == EINVAL || errno == ENOSYS || errno == EPERM))
@@ -654,11 +756,11 @@ maildir_publish(MaildirCopy *copy, GError **error)
     if (!moved) {
         int saved = errno;
 
-        if (!is_published(copy)) {
+        if (!is_published(copy) && !link_open_file(copy, saved)) {
             errno = saved;
             return lodge_set_errno(error, "move the message to '%s'", copy->path);
         }
-        (void)unlinkat(copy->tmp_fd, copy->name, 0); /* gone unless link(2) did it */
+        (void)unlinkat(copy->base_fd, copy->name, 0); /* gone unless link(2) did it */
     }
     copy->in_tmp = false;
     return true;
@@ -676,11 +778,10 @@ maildir_copy_free(MaildirCopy *copy)
 {
     if (copy == NULL)
         return;
-    if (copy->in_tmp)
-        (void)unlinkat(copy->tmp_fd, copy->name, 0); /* swept up after 36 hours otherwise */
-    lodge_close(&copy->fd);
-    lodge_close(&copy->tmp_fd);
+    close_file(copy);
     lodge_close(&copy->directory_fd);
+    lodge_close(&copy->own_fd);
+    maildir_free(copy->maildir);
     g_free(copy->name);
     g_free(copy->path);
     g_free(copy->folder);

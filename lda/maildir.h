@@ -82,8 +82,8 @@ typedef enum {
  * may be a link to it. Or one that was only begun, with a message and without headers: the next
  * that can be the same file takes it. To be cleared before the message is gone. */
 typedef struct {
-    int fd, tmp_fd; /* of the copy's file and directory, opened once more; -1: none yet */
-    char *name;     /* in tmp/ */
+    int fd, base_fd; /* of the copy's file and directory, opened once more; -1: none yet */
+    char *name;      /* below base_fd */
     const Message *message;
     char *headers;                 /* NULL: it was only begun */
     size_t lead;                   /* octets left for headers then */
@@ -127,13 +127,15 @@ typedef struct MaildirCopy MaildirCopy;
  * keyword or subscription that cannot be entered in Dovecot's files in time is a
  * g_warning() and no failure. With a twin of the same octets, mode and group the copy is a link
  * to its file where the file system makes one. One call in 64 also removes old files in that tmp/.
- * The copy holds three descriptors and may outlive the Maildir. */
+ * The copy holds two descriptors, and a third in a folder, and may outlive the Maildir, which then
+ * stays open. */
 MaildirCopy *maildir_stage(Maildir *maildir, MaildirNamer *namer, Message *message,
                            const MaildirCopyOptions *options, GError **error);
 
-int maildir_copy_fd(const MaildirCopy *copy);           /* the staged file, for commit_contents() */
-int maildir_copy_directory_fd(const MaildirCopy *copy); /* new/ or cur/, for commit_names() */
-const char *maildir_copy_path(const MaildirCopy *copy); /* where it lies once published */
+int maildir_copy_fd(const MaildirCopy *copy); /* the staged file, for commit_contents() */
+const struct statx *maildir_copy_info(const MaildirCopy *copy); /* the same; NULL: not known */
+int maildir_copy_directory_fd(const MaildirCopy *copy);   /* new/ or cur/, for commit_names() */
+const char *maildir_copy_path(const MaildirCopy *copy);   /* where it lies once published */
 const char *maildir_copy_folder(const MaildirCopy *copy); /* "INBOX", "Lists.ietf" */
 
 /* Renames the copy from tmp/ to its place. Never replaces a file. */

@@ -21,14 +21,14 @@ maildir_twin_begin(MaildirTwin *twin, const char *path, const char *root, Maildi
     if (!maildir_open_directory(path, root, &maildir_fd, NULL) || maildir_fd < 0 ||
         !maildir_access_read(maildir_fd, &access))
         return false;
-    twin->tmp_fd = maildir_open_beneath(maildir_fd, "tmp", O_PATH | O_DIRECTORY, 0);
-    if (twin->tmp_fd < 0)
+    twin->base_fd = maildir_open_beneath(maildir_fd, "tmp", O_PATH | O_DIRECTORY, 0);
+    if (twin->base_fd < 0)
         return false;
     twin->name = maildir_name_new(namer, now_us, 0, 0); /* the size is not known */
     twin->mode = access.mode & 0666;
     twin->gid = access.gid;
-    twin->fd = openat(twin->tmp_fd, twin->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                      twin->mode);
+    twin->fd =
+        openat(twin->base_fd, twin->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (twin->fd >= 0 && maildir_access_apply_to_file(twin->fd, &access))
         return true;
     maildir_twin_clear(twin);

@@ -4,7 +4,8 @@
  * there must stay there. openat2(2) with RESOLVE_BENEATH says so to the kernel in
  * one call, and still follows links that stay inside. Before Linux 5.6, and where
  * a container's filter forbids the call (EPERM), each step is taken with
- * O_NOFOLLOW instead: stricter, and one call a step.
+ * O_NOFOLLOW instead: stricter, and one call a step. A path on which there is no link at
+ * all leads nowhere else, so the usual Maildir is opened without the mail root.
  */
 #include "lda/maildir_parts.h"
 
@@ -42,13 +43,13 @@ maildir_open_nofollow(int dir_fd, const char *path, int flags, mode_t mode)
     return openat(at, path, flags | O_NOFOLLOW | O_CLOEXEC, mode);
 }
 
-int
-maildir_open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
+static int
+open_resolved(int dir_fd, const char *path, int flags, mode_t mode, guint64 resolve)
 {
     const struct open_how how = {
         .flags = (guint64)(unsigned)(flags | O_CLOEXEC),
         .mode = (flags & O_CREAT) != 0 ? mode : 0,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+        .resolve = resolve,
     };
     int fd = -1;
 
@@ -58,6 +59,20 @@ maildir_open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
         if (fd >= 0 || (errno != EINTR && errno != EAGAIN))
             break;
     }
+    return fd;
+}
+
+int
+maildir_open_without_links(const char *path, int flags)
+{
+    return open_resolved(AT_FDCWD, path, flags, 0, RESOLVE_NO_SYMLINKS);
+}
+
+int
+maildir_open_beneath(int dir_fd, const char *path, int flags, mode_t mode)
+{
+    int fd = open_resolved(dir_fd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+
     if (fd < 0 && (errno == ENOSYS || errno == EPERM))
         fd = maildir_open_nofollow(dir_fd, path, flags, mode);
     return fd;

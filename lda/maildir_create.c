@@ -34,23 +34,35 @@ maildir_access_read(int dir_fd, MaildirAccess *access_out)
  * parent's. When we may not give that group away, its rights go: they were not
  * meant for another group. */
 static bool
-apply_access(int fd, mode_t mode, gid_t gid)
+apply_access(int fd, const MaildirAccess *had, mode_t mode, gid_t gid)
+{
+    if (had->gid != gid && (mode & 077) != 0 && fchown(fd, (uid_t)-1, gid) != 0)
+        mode &= (mode_t)~02070;
+    return (had->mode & 07777) == mode || fchmod(fd, mode) == 0;
+}
+
+static bool
+find_and_apply_access(int fd, mode_t mode, gid_t gid)
 {
     struct stat st;
 
     if ((mode & 077) == 0)
         return true;
-    if (fstat(fd, &st) != 0)
-        return false;
-    if (st.st_gid != gid && fchown(fd, (uid_t)-1, gid) != 0)
-        mode &= (mode_t)~02070;
-    return (st.st_mode & 07777) == mode || fchmod(fd, mode) == 0;
+    return fstat(fd, &st) == 0 &&
+           apply_access(fd, &(MaildirAccess){.mode = st.st_mode, .gid = st.st_gid}, mode, gid);
 }
 
 bool
 maildir_access_apply_to_file(int fd, const MaildirAccess *access)
 {
-    return apply_access(fd, access->mode & 0666, access->gid);
+    return find_and_apply_access(fd, access->mode & 0666, access->gid);
+}
+
+bool
+maildir_access_apply_to_known(int fd, mode_t mode, gid_t gid, const MaildirAccess *access)
+{
+    return apply_access(fd, &(MaildirAccess){.mode = mode, .gid = gid}, access->mode & 0666,
+                        access->gid);
 }
 
 /* One directory in parent_fd. True also when it is there already. */
@@ -67,7 +79,7 @@ make_directory(int parent_fd, const char *name, bool *made_out)
 
     lodge_autofd fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-    return fd >= 0 && apply_access(fd, access.mode, access.gid);
+    return fd >= 0 && find_and_apply_access(fd, access.mode, access.gid);
 }
 
 /* One level of the path: made, durable in its parent, and opened. */

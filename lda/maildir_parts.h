@@ -1,7 +1,8 @@
 /* lda/maildir_parts.h - what the files behind maildir.h share
  *
  * Nobody but lda/maildir*.c and their tests includes this. Every directory here is
- * a descriptor: no name that came from outside is ever resolved from "/".
+ * a descriptor: no name that came from outside is ever resolved from "/", unless no link can be
+ * on its way.
  */
 #ifndef LODGE_LDA_MAILDIR_PARTS_H
 #define LODGE_LDA_MAILDIR_PARTS_H
@@ -31,6 +32,10 @@ int maildir_open_beneath(int dir_fd, const char *path, int flags, mode_t mode);
 /* The same for kernels without openat2(2): refuses every symbolic link. */
 int maildir_open_nofollow(int dir_fd, const char *path, int flags, mode_t mode);
 
+/* open(2) of an absolute path on which there is no symbolic link. Returns -1 and errno, also
+ * where the kernel has no such call. */
+int maildir_open_without_links(const char *path, int flags);
+
 /* Makes the entries of the directory durable; dir_fd may be O_PATH. False and errno. */
 bool maildir_sync_directory(int dir_fd);
 
@@ -59,6 +64,9 @@ bool maildir_access_read(int dir_fd, MaildirAccess *access_out);
 /* Gives a file we have just made the group and mode that access asks for. False
  * and errno. */
 bool maildir_access_apply_to_file(int fd, const MaildirAccess *access);
+
+/* The same where mode and group of the file are known. */
+bool maildir_access_apply_to_known(int fd, mode_t mode, gid_t gid, const MaildirAccess *access);
 
 /* Makes the Maildir at path, relative to base_fd, with its missing parents, but for its
  * tmp/. Durable when it returns, whoever made it: several processes may do this at once.

@@ -13,7 +13,7 @@ check(const CommitItem *item, const MaildirCopy *copy, GError **error)
 bool
 publish_durably(const LdaConfig *config, MaildirCopy *copy, GError **error)
 {
-    CommitItem contents = {.fd = maildir_copy_fd(copy)};
+    CommitItem contents = {.fd = maildir_copy_fd(copy), .info = maildir_copy_info(copy)};
     CommitItem name = {.fd = maildir_copy_directory_fd(copy)};
 
     if (config->mail.durability == DURABILITY_NONE)

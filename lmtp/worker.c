@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #define TAG_LEAVE G_MAXUINT32 /* else the index of a listener */
@@ -92,6 +93,9 @@ prepare(Worker *worker, const WorkerContext *context)
 
     if (status != EX_OK)
         return status;
+    /* Mail is for the group of its Maildir if that is; chmod(2) for each message would do as well.
+     */
+    umask(007);
     worker->epoll_fd = open_epoll(context, term_fd, &error);
     if (worker->epoll_fd < 0) {
         g_critical("worker: %s", error->message);

@@ -25,8 +25,9 @@ static int ordered_below;
 int fsync(int fd);
 
 dev_t
-journal_of(int fd)
+journal_of(int fd, const struct statx *info)
 {
+    (void)info;
     return fd < ordered_below ? 1 : 0;
 }
 
@@ -87,7 +88,8 @@ one_failing_file_is_not_another_ones(void **state)
     lodge_autofd first = open_file();
     lodge_autofd second = open_file();
     lodge_autofd third = open_file();
-    CommitItem items[] = {{first, 99}, {second, 99}, {third, 99}};
+    CommitItem items[] = {
+        {.fd = first, .error = 99}, {.fd = second, .error = 99}, {.fd = third, .error = 99}};
 
     (void)state;
     failing_fd = second;
@@ -104,7 +106,8 @@ the_same_file_is_synced_once_and_shares_its_result(void **state)
     lodge_autofd directory = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     lodge_autofd other = open_file();
     lodge_autofd again = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CommitItem items[] = {{directory, 0}, {other, 0}, {again, 0}};
+    CommitItem items[] = {
+        {.fd = directory, .error = 0}, {.fd = other, .error = 0}, {.fd = again, .error = 0}};
 
     (void)state;
     failing_fd = directory;
@@ -121,7 +124,8 @@ static void
 negative_descriptors_are_skipped(void **state)
 {
     lodge_autofd file = open_file();
-    CommitItem items[] = {{-1, 99}, {file, 99}, {-1, 99}};
+    CommitItem items[] = {
+        {.fd = -1, .error = 99}, {.fd = file, .error = 99}, {.fd = -1, .error = 99}};
 
     (void)state;
     commit_contents(NULL, items, G_N_ELEMENTS(items));
@@ -135,7 +139,7 @@ static void
 interrupted_sync_is_asked_for_again_and_a_failed_one_is_not(void **state)
 {
     lodge_autofd file = open_file();
-    CommitItem item = {file, 0};
+    CommitItem item = {.fd = file, .error = 0};
 
     (void)state;
     interruptions = 2;
@@ -152,7 +156,7 @@ static void
 descriptor_that_is_not_open_is_an_error_of_its_own(void **state)
 {
     lodge_autofd file = open_file();
-    CommitItem items[] = {{file, 0}, {1000000, 0}};
+    CommitItem items[] = {{.fd = file, .error = 0}, {.fd = 1000000, .error = 0}};
 
     (void)state;
     failing_fd = 1000000;
@@ -167,7 +171,10 @@ contents_are_waited_for_and_not_synced_where_names_come_later(void **state)
     lodge_autofd first = open_file();
     lodge_autofd second = open_file();
     lodge_autofd elsewhere = open_file();
-    CommitItem items[] = {{first, 99}, {-1, 99}, {second, 99}, {elsewhere, 99}};
+    CommitItem items[] = {{.fd = first, .error = 99},
+                          {.fd = -1, .error = 99},
+                          {.fd = second, .error = 99},
+                          {.fd = elsewhere, .error = 99}};
 
     (void)state;
     ordered_below = elsewhere;
@@ -190,7 +197,10 @@ one_sync_of_the_last_directory_is_for_all_where_names_keep_their_order(void **st
     lodge_autofd first = open_file();
     lodge_autofd second = open_file();
     lodge_autofd elsewhere = open_file();
-    CommitItem items[] = {{first, 99}, {elsewhere, 99}, {second, 99}, {-1, 99}};
+    CommitItem items[] = {{.fd = first, .error = 99},
+                          {.fd = elsewhere, .error = 99},
+                          {.fd = second, .error = 99},
+                          {.fd = -1, .error = 99}};
 
     (void)state;
     ordered_below = elsewhere;
@@ -208,7 +218,8 @@ failure_of_the_one_sync_for_all_is_everyones(void **state)
     lodge_autofd first = open_file();
     lodge_autofd second = open_file();
     lodge_autofd elsewhere = open_file();
-    CommitItem items[] = {{first, 0}, {second, 0}, {elsewhere, 99}};
+    CommitItem items[] = {
+        {.fd = first, .error = 0}, {.fd = second, .error = 0}, {.fd = elsewhere, .error = 99}};
 
     (void)state;
     ordered_below = elsewhere;
@@ -223,7 +234,7 @@ static void
 single_name_is_always_synced(void **state)
 {
     lodge_autofd directory = open_file();
-    CommitItem item = {directory, 99};
+    CommitItem item = {.fd = directory, .error = 99};
 
     (void)state;
     ordered_below = directory + 1;

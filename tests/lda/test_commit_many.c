@@ -22,8 +22,9 @@ enum { MANY = 60, MORE_THAN_A_RING_TAKES = 300 };
 
 /* Then each has to be synced. */
 dev_t
-journal_of(int fd)
+journal_of(int fd, const struct statx *info)
 {
+    (void)info;
     (void)fd;
     return 0;
 }
@@ -148,7 +149,8 @@ static void
 interrupted_wait_goes_on(void **state)
 {
     Commit *commit = commit_new();
-    CommitItem items[] = {{temporary_file(), ENODATA}, {temporary_file(), ENODATA}};
+    CommitItem items[] = {{.fd = temporary_file(), .error = ENODATA},
+                          {.fd = temporary_file(), .error = ENODATA}};
 
     (void)state;
     commit_names(commit, items, G_N_ELEMENTS(items)); /* the ring is there now, if there is one */
@@ -169,7 +171,8 @@ static void
 wait_that_fails_for_no_known_reason_ends_the_process(void **state)
 {
     Commit *commit = commit_new();
-    CommitItem items[] = {{temporary_file(), ENODATA}, {temporary_file(), ENODATA}};
+    CommitItem items[] = {{.fd = temporary_file(), .error = ENODATA},
+                          {.fd = temporary_file(), .error = ENODATA}};
     int status = -1;
 
     (void)state;
@@ -207,7 +210,8 @@ static void
 child_of_a_fork_syncs_without_the_ring_of_its_parent(void **state)
 {
     Commit *commit = commit_new();
-    CommitItem items[] = {{temporary_file(), ENODATA}, {temporary_file(), ENODATA}};
+    CommitItem items[] = {{.fd = temporary_file(), .error = ENODATA},
+                          {.fd = temporary_file(), .error = ENODATA}};
     int status = -1;
 
     (void)state;

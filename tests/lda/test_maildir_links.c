@@ -83,6 +83,23 @@ tmp_replaced_by_a_link_after_staging_changes_nothing(void **state)
 }
 
 static void
+mail_root_may_be_reached_by_a_link(void **state)
+{
+    Fixture *fixture = *state;
+    g_autofree char *root = g_build_filename(fixture->dir, "link", NULL);
+    g_autofree char *path = g_build_filename(root, "example.org", "ana", "Maildir", NULL);
+
+    assert_int_equal(symlink(fixture->root, root), 0);
+    for (int i = 0; i < 2; i++) { /* made, then found */
+        g_autoptr(Maildir) maildir = maildir_open(path, root, &dots, NULL);
+
+        assert_non_null(maildir);
+        maildir_copy_free(stage(fixture, maildir, plain()));
+    }
+    assert_true(g_file_test(fixture->path, G_FILE_TEST_IS_DIR));
+}
+
+static void
 maildir_outside_the_root_is_a_mistake_in_the_configuration(void **state)
 {
     Fixture *fixture = *state;
@@ -197,6 +214,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(link_that_stays_inside_is_followed),
         TEST(tmp_replaced_by_a_link_after_staging_changes_nothing),
+        TEST(mail_root_may_be_reached_by_a_link),
         TEST(maildir_outside_the_root_is_a_mistake_in_the_configuration),
         TEST(refused_link_is_named_as_the_reason),
         TEST(without_rename_noreplace_a_file_is_not_replaced_either),

@@ -561,3 +561,37 @@ assert stored == len(delivered), (stored, len(delivered))
 print(f"# {stored} messages", file=sys.stderr)
 PY
 }
+
+# The fewest that one of ten deliveries needed: now and then one also sweeps tmp/, or asks what the file system is.
+calls_of_a_delivery() {
+    strace -D -f -o "$T/trace" "$lodged" -c "$T/lodge.conf" "$@" 2> "$T/err" 3>&- 4>&- &
+    server=$!
+    until_true logged 'serves'
+    python <<'PY'
+client = Client(unix)
+for _ in range(10):
+    client.send("MAIL FROM:<test@test.example>\r\nRCPT TO:<ana@example.org>\r\nDATA\r\n")
+    for code in ("250", "250", "354"):
+        client.expect(code)
+    client.finish()
+client.quit()
+lines = [line.split(" ", 1) for line in open(T + "/trace") if "<unfinished" not in line]
+replies = [(number, pid) for number, (pid, call) in enumerate(lines) if '"250 2.0.0 <' in call]
+assert len(replies) == 10 and len({pid for _, pid in replies}) == 1, replies
+calls = [[call for pid, call in lines[before + 1 : after + 1] if pid == worker]
+         for (before, worker), (after, _) in zip(replies, replies[1:])]
+fewest = min(calls, key=len)
+print(len(fewest))
+sys.stderr.writelines(fewest)
+PY
+}
+
+@test "a delivery is at most 22 system calls, 36 with quota" {
+    chmod 2770 "$T/mail" # what is made there is for the group as well
+    calls_of_a_delivery > "$T/plain"
+    kill -TERM $server
+    wait_gone $server 40
+    rm "$T/log/deliver.log"
+    calls_of_a_delivery -o quota.bytes=1G > "$T/quota"
+    [ "$(cat "$T/plain")" -le 22 ] && [ "$(cat "$T/quota")" -le 36 ]
+}
