@@ -115,6 +115,12 @@ def every_program_of_a_row_has_a_title():
     assert all(program in TITLES for row in rows.ROWS for program in row.programs)
 
 
+def every_aim_is_about_a_row_that_is_measured():
+    for group, connections, program, base, *_ in aims.RATIOS:
+        row = aims.find(rows.ROWS, group, connections)
+        assert program in row.programs and base in row.programs, (group, connections, program, base)
+
+
 def growth_is_that_of_the_worst_point_to_the_smallest_of_its_curve():
     points = [*POINTS, {"axis": "folders", "series": "plain", "x": 10, "cpu_us": 50, "calls": 90},
               {"axis": "folders", "series": "plain", "x": 0, "cpu_us": 100, "calls": 30}]
