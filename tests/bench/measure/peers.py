@@ -101,6 +101,9 @@ class Dovecot:
                 file.write(DOVECOT_PLUGINS.format(limit=LIMIT))
         for number in range(users) if script is not None else ():
             write_script(f"{self.mail}/user{number}@{domain}", script)
+        self.server = None
+
+    def start(self):
         # Of its own session: when it ends it ends its whole process group.
         self.server = subprocess.Popen(["dovecot", "-F", "-c", self.conf], start_new_session=True)
         wait_for(lambda: os.path.exists(self.socket), "Dovecot did not start", self.server)
@@ -109,7 +112,8 @@ class Dovecot:
         return [DOVECOT_LDA, "-c", self.conf, "-f", "bench@example.net", "-d", "%r"]
 
     def stop(self):
-        stop(self.server)
+        if self.server is not None:
+            stop(self.server)
 
 
 class Courier:

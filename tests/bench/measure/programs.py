@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 
-from . import lodge, peers
+from . import peers
 from .lodge import BESIDE, BOTH, COMPARED, PLAIN, QUOTA, SIEVE, Lodge, program
 from .processes import as_nobody, forget_peak, memory_kib, run_json, tree_cpu_us
 from .rows import Row
@@ -49,10 +49,10 @@ class Programs:
         """What is measured for so many seconds, at up to so many connections, with so many users of PLAIN."""
         self.build, self.workspace, self.seconds, self.users, self.connections = build, workspace, str(seconds), users, connections
         self.raw = workspace.directory("raw")
-        self.servers = []
         self.stored = {}  # octets of a message of that size as it is stored, header and all
         self.lodge = Lodge(build, workspace, workers=connections)
         self.links = Lodge(build, workspace, "links", workers=connections, settings={"mail.delivered_to": "single"})
+        self.servers = [self.lodge, self.links]
         self.script = subprocess.run([program(build, "sieve_speed"), "--script"], check=True, stdout=subprocess.PIPE).stdout
         self.by_name = self.own()
         self.add_peers()
@@ -81,7 +81,9 @@ class Programs:
 
     def add_peers(self):
         if peers.dovecot_is_available():
-            plain, both = self.start_dovecot("dovecot"), self.start_dovecot("dovecot-both", self.script)
+            plain, both = (peers.Dovecot(self.workspace, name, PLAIN, self.users, script)
+                           for name, script in (("dovecot", None), ("dovecot-both", self.script)))
+            self.servers += [plain, both]
             self.by_name["dovecot"] = self.by_name["dovecot-links"] = functools.partial(self.lmtp, plain, PLAIN)
             self.by_name["dovecot-both"] = functools.partial(self.lmtp, both, PLAIN)
             if os.access(peers.DOVECOT_LDA, os.X_OK):
@@ -92,17 +94,12 @@ class Programs:
             if shutil.which(name):
                 self.by_name[name] = functools.partial(self.pipe, getattr(courier, name)(), PLAIN)
 
-    def start_dovecot(self, name, script=None):
-        server = peers.Dovecot(self.workspace, name, PLAIN, self.users, script)
-        self.servers.append(server)
-        return server
-
     def start(self):
-        for server, domains in ((self.lodge, lodge.DOMAINS), (self.links, (PLAIN,))):
+        """To be ended by stop(), also when it does not come to its end."""
+        for server in (self.lodge, self.links):
             server.provision(self.users)
-            if len(domains) > 1:
-                server.write_scripts(self.script)
-            self.servers.append(server)
+        self.lodge.write_scripts(self.script)
+        for server in self.servers:
             server.start()
 
     def stop(self):
