@@ -226,6 +226,19 @@ effects_remark(Effects *effects, const char *text)
     effects_note(effects, "%s", text);
 }
 
+/* The body of an edition; in parts, since that of the original may be a mapped file. */
+static void
+append_body(Message *message, Message *original, const uint8_t *body, size_t len)
+{
+    enum { PART = 1024 * 1024 };
+
+    for (size_t part; len > 0; body += part, len -= part) {
+        part = MIN(len, (size_t)PART);
+        message_append(message, body, part);
+        message_rest(original);
+    }
+}
+
 Message *
 effects_message(Effects *effects, const SieveEdition *edition, GError **error)
 {
@@ -250,7 +263,7 @@ effects_message(Effects *effects, const SieveEdition *edition, GError **error)
         body = g_bytes_get_data(edition->body, &body_len);
     message = message_new(&options);
     message_append(message, header, header_len);
-    message_append(message, body, body_len);
+    append_body(message, effects->delivery.message, body, body_len);
     g_hash_table_insert(effects->messages, (void *)edition, message);
     return message_finish(message, error) ? message : NULL;
 }

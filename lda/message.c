@@ -414,6 +414,13 @@ message_bytes(Message *message, GError **error)
     return message->map + message->lead + message->start;
 }
 
+void
+message_rest(Message *message)
+{
+    if (message->map != NULL) /* they come back from the file */
+        (void)madvise(message->map, message->map_len, MADV_DONTNEED);
+}
+
 void *
 message_place(const Message *message)
 {

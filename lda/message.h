@@ -61,6 +61,10 @@ const uint8_t *message_peek(Message *message, guint64 offset, size_t len, size_t
  * the life of the message. NULL and G_FILE_ERROR when it cannot be mapped. */
 const uint8_t *message_bytes(Message *message, GError **error);
 
+/* Whoever has read much of message_bytes() and will not soon again: pages of a mapped file need not
+ * be ours meanwhile. */
+void message_rest(Message *message);
+
 /* The header block, up to and including the blank line, or its first
  * MESSAGE_HEADER_LIMIT octets. Valid for the life of the message. */
 #define MESSAGE_HEADER_LIMIT (1024 * 1024)

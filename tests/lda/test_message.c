@@ -241,6 +241,34 @@ large_message_is_read_as_it_came_in_and_takes_no_memory(void **state)
     assert_string_equal(g_checksum_get_string(in), g_checksum_get_string(out));
 }
 
+/* Octets of files that are mapped and in memory. */
+static guint64
+mapped_octets(void)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) fields = NULL;
+
+    assert_true(g_file_get_contents("/proc/self/statm", &text, NULL, NULL));
+    fields = g_strsplit(text, " ", -1);
+    return g_ascii_strtoull(fields[2], NULL, 10) * (guint64)sysconf(_SC_PAGESIZE);
+}
+
+static void
+message_that_rests_takes_no_memory_and_is_still_there(void **state)
+{
+    const guint64 size = 20 * 1000 * 1000;
+    g_autofree char *text = g_strnfill(size, 'x');
+    g_autoptr(Message) message = build(&in_file, text, size, 1000 * 1000);
+    guint64 before = mapped_octets();
+
+    (void)state;
+    assert_memory_equal(message_bytes(message, NULL), text, size);
+    assert_true(mapped_octets() > before + size / 2);
+    message_rest(message);
+    assert_true(mapped_octets() < before + size / 2);
+    assert_memory_equal(message_bytes(message, NULL), text, size);
+}
+
 /* ---- a better place -------------------------------------------------------- */
 
 enum { LEAD = 300 };
@@ -544,7 +572,7 @@ without_any_received_only_the_leading_run_is_prepended(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[16 + G_N_ELEMENTS(rows) + G_N_ELEMENTS(header_rows)] = {
+    struct CMUnitTest tests[17 + G_N_ELEMENTS(rows) + G_N_ELEMENTS(header_rows)] = {
         cmocka_unit_test(sender_of_the_mbox_line_is_kept),
         cmocka_unit_test(nothing_at_all_is_an_error),
         cmocka_unit_test(message_exactly_at_the_limit_is_accepted),
@@ -552,6 +580,7 @@ main(void)
         cmocka_unit_test(missing_spool_directory_fails_at_the_end_and_is_named),
         cmocka_unit_test(full_disk_is_remembered_as_such),
         cmocka_unit_test(large_message_is_read_as_it_came_in_and_takes_no_memory),
+        cmocka_unit_test(message_that_rests_takes_no_memory_and_is_still_there),
         cmocka_unit_test(message_in_its_place_begins_behind_the_lead),
         cmocka_unit_test(message_moves_out_of_a_place_that_is_full),
         cmocka_unit_test(message_without_a_place_lies_in_the_spool_directory),
@@ -562,7 +591,7 @@ main(void)
         cmocka_unit_test(fields_above_the_topmost_received_are_prepended),
         cmocka_unit_test(without_any_received_only_the_leading_run_is_prepended),
     };
-    struct CMUnitTest *next = tests + 16;
+    struct CMUnitTest *next = tests + 17;
 
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++)
         *next++ = (struct CMUnitTest){
