@@ -416,12 +416,12 @@ mkdirat(int dir_fd, const char *path, mode_t mode)
 }
 
 static bool
-is_tmp(int dir_fd)
+is_in_tmp(int dir_fd, const char *name)
 {
     g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", dir_fd);
     g_autofree char *path = g_file_read_link(link, NULL);
 
-    return path != NULL && g_str_has_suffix(path, "/tmp");
+    return g_str_has_prefix(name, "tmp/") || (path != NULL && g_str_has_suffix(path, "/tmp"));
 }
 
 int
@@ -429,7 +429,7 @@ renameat2(int old_fd, const char *old, int new_fd, const char *new, unsigned fla
 {
     if (fails("renameat2"))
         return -1;
-    if (watching && is_tmp(new_fd)) /* not there yet: a reader does not look into it */
+    if (watching && is_in_tmp(new_fd, new)) /* not there yet: a reader does not look into it */
         return (int)call(SYS_renameat2, old_fd, old, new_fd, new, flags);
     check_bytes(old_fd, old);
     int moved = (int)call(SYS_renameat2, old_fd, old, new_fd, new, flags);
@@ -449,7 +449,7 @@ linkat(int old_fd, const char *old, int new_fd, const char *new, int flags)
 {
     if (fails("linkat"))
         return -1;
-    if (is_tmp(new_fd)) /* a name for somebody else's copy, published later */
+    if (is_in_tmp(new_fd, new)) /* a name for somebody else's copy, published later */
         return (int)call(SYS_linkat, old_fd, old, new_fd, new, flags);
     check_bytes(old_fd, old);
     int linked = (int)call(SYS_linkat, old_fd, old, new_fd, new, flags);
