@@ -132,7 +132,8 @@ usage_write_notes(Usage *usage)
 
         done = usage_run(usage, SQL_PUT, "ttiiit", note->user, domain,
                          usage_to_number(note->stored.octets),
-                         usage_to_number(note->stored.messages), note->measured_us, note->stamp);
+                         usage_to_number(note->stored.messages), note->measured_us, note->stamp) &&
+               usage_run(usage, SQL_PUT_DOMAIN, "tt", note->user, domain);
     }
     for (guint i = 0; done && i < usage->ended->len; i++) {
         const EndedHold *hold = &g_array_index(usage->ended, EndedHold, i);

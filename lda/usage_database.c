@@ -45,9 +45,12 @@ static const char *const statements[SQL_STATEMENTS] = {
     [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_PUT] = "INSERT INTO quota_usage(username, domain, bytes, messages, measured_us, stamp)"
                 " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(username) DO UPDATE SET"
-                " domain = ?2, bytes = ?3, messages = ?4, measured_us = ?5, stamp = ?6"
+                " bytes = ?3, messages = ?4, measured_us = ?5, stamp = ?6"
                 " WHERE measured_us IS NULL OR measured_us <= ?5"
                 " OR measured_us > ?5 + " CLOCK_BACK_US,
+    /* By itself: the index would be written for a domain that is set to what it was. */
+    [SQL_PUT_DOMAIN] = "UPDATE quota_usage SET domain = ?2 WHERE username = ?1"
+                       " AND domain IS NOT ?2",
     [SQL_GROW] = "UPDATE quota_usage SET stamp = NULL,"
                  " bytes = bytes + (SELECT bytes FROM quota_holds WHERE id = ?1),"
                  " messages = messages + (SELECT messages FROM quota_holds WHERE id = ?1)"

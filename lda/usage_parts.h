@@ -16,6 +16,7 @@ typedef enum {
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_PUT,
+    SQL_PUT_DOMAIN,
     SQL_GROW,
     SQL_END_HOLD,
     SQL_GET_DOMAIN,
