@@ -245,6 +245,16 @@ admit(const Transaction *transaction, Row *row, GError **error)
                         transaction->trace.now_us, &row->hold, error);
 }
 
+/* The same in all deliveries of a process: asked once. */
+static uid_t
+own_uid(Lda *lda)
+{
+    if (!lda->uid_is_known)
+        lda->uid = geteuid();
+    lda->uid_is_known = true;
+    return lda->uid;
+}
+
 /* Stages and sends; what it leaves behind when it fails is for the caller to drop. */
 static bool
 stage(Transaction *transaction, Row *row, GError **error)
@@ -252,7 +262,7 @@ stage(Transaction *transaction, Row *row, GError **error)
     const LdaConfig *config = transaction->lda->config;
     Identity identity = {0};
     bool staged = check_loop(config, row->recipient, transaction->message, error) &&
-                  identity_take_as(&identity, transaction->lda->uid, config,
+                  identity_take_as(&identity, own_uid(transaction->lda), config,
                                    row->recipient->mailbox, error) &&
                   stage_copies(transaction, row, error);
 

@@ -55,7 +55,6 @@ lda_new(const LdaConfig *config, Log *log)
     lda->config = config;
     lda->log = log;
     lda->hostname = own_hostname(config);
-    lda->uid = geteuid();
     lda->commit = commit_new();
     return lda;
 }

@@ -18,9 +18,9 @@
 
 typedef struct Lda Lda;
 
-/* config and log are borrowed for the life of the result, and the process keeps its user. The map
- * is opened at the first lda_resolve(), and again after a failure: a broken map is a temporary
- * failure of each delivery, not a reason not to start. */
+/* config and log are borrowed for the life of the result, and the process keeps its user from the
+ * first lda_deliver() on. The map is opened at the first lda_resolve(), and again after a failure:
+ * a broken map is a temporary failure of each delivery, not a reason not to start. */
 Lda *lda_new(const LdaConfig *config, Log *log);
 void lda_free(Lda *lda); /* NULL is fine */
 

@@ -13,7 +13,8 @@ struct Lda {
     const LdaConfig *config;
     Log *log;
     char *hostname;
-    uid_t uid;          /* of the process */
+    uid_t uid; /* of the process, once a delivery has asked */
+    bool uid_is_known;
     Mailmap *map;       /* NULL until needed, and again after a failure */
     Scripts *scripts;   /* NULL until needed */
     Commit *commit;     /* what the barrier keeps */
