@@ -15,7 +15,9 @@
 #include "lodge.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 
@@ -24,7 +26,10 @@
 #include "lda/lda.h"
 #include "lda/privileges.h"
 
-enum { READ_CHUNK = 64 * 1024 };
+enum {
+    READ_CHUNK = 64 * 1024,
+    HEAP = 192 * 1024, /* what a delivery touches, and a multiple of any page's size */
+};
 
 static const char usage[] =
     "usage: deliver [-ek] [-a address] [-c file] [-f sender] [-m folder]\n"
@@ -330,6 +335,32 @@ run_with(const Options *options, const LdaConfig *config)
     lda_free(run.lda);
     log_close(run.log);
     return status;
+}
+
+/* From the first symbol of ours to the end of the code; the linker's. */
+extern const char __executable_start[], etext[];
+
+static void
+populate(const char *start, uintptr_t end, int how)
+{
+    size_t before = (uintptr_t)start % (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    (void)madvise((void *)(start - before), before + (end - (uintptr_t)start), how);
+}
+
+/* The heap of a delivery and the code in two system calls, in place of seventy page faults: at a
+ * start, first accesses are what costs most. Before GLib's own constructor, which allocates. Of
+ * no consequence where it fails (Linux before 5.14) or where malloc() is another. */
+__attribute__((constructor(101))) static void
+prepare_memory(void)
+{
+    (void)mallopt(M_TOP_PAD, HEAP + 2 * READ_CHUNK); /* and what is not touched: one brk(2) */
+
+    char *first = malloc(1);
+
+    populate(first, (uintptr_t)first + HEAP, MADV_POPULATE_WRITE);
+    free(first);
+    populate(__executable_start, (uintptr_t)etext, MADV_POPULATE_READ);
 }
 
 /* The three standard descriptors must exist: a database opened as descriptor 0

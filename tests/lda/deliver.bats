@@ -60,6 +60,12 @@ nothing_stored() { [ -z "$(find "$dir/mail" -type f)" ]; }
 
 # ---- delivered ---------------------------------------------------------------
 
+@test "the map may be asked with mathematical functions, whose library is opened late" {
+    deliver_msg -d ana@example.org -o "map.mailbox_query=SELECT email AS user, CAST(pow(3 * sin(acos(0)), 2) = 9 AS INTEGER) AS active, home FROM users WHERE email = :address"
+    [ "$status" -eq 0 ]
+    stored | grep -q '^body$'
+}
+
 @test "a script that needs GMime and ICU has them beside the GLib of the program" {
     mkdir -p "$dir/tree/lda" "${inbox%/Maildir}"
     cp "$dir/deliver" "$dir/tree/lda/"
