@@ -392,12 +392,17 @@ deferred() {
     [ -z "$(ls "$inbox/tmp")" ]
 }
 
-@test "a spool directory that is missing is 75 for large messages and no matter for small ones" {
+@test "a spool directory that is missing is 75 for large messages that cannot arrive in the Maildir, and no matter for others" {
+    deliver_msg -o mail.spool_dir=/nonexistent -o mail.spool_memory=1 -d ana@example.org # has no Maildir yet
+    deferred "/nonexistent"
+    [ "$(files | wc -l)" -eq 0 ]
     deliver_msg -o mail.spool_dir=/nonexistent -d ana@example.org
     [ "$status" -eq 0 ]
     deliver_msg -o mail.spool_dir=/nonexistent -o mail.spool_memory=1 -d ana@example.org
+    [ "$status" -eq 0 ]
+    deliver_msg -o mail.spool_dir=/nonexistent -o mail.spool_memory=1 -o mail.compress=gzip -d ana@example.org
     deferred "/nonexistent"
-    [ "$(files | wc -l)" -eq 1 ]
+    [ "$(files | wc -l)" -eq 2 ]
 }
 
 @test "a mailbox outside [mail] root is 75" {
