@@ -3,6 +3,7 @@
  *   one item:    fsync(2), here and now
  *   several:     all files are told to start writing; then the kernel is asked for all
  *                fsyncs but the last at once (ring.h), and the last is done here
+ *   directories: the kernel is asked already while names in others are being changed
  *   no io_uring: the list is walked by this thread and a few helpers
  *
  * The cost of fsync is waiting: for the data to be written and the drive's cache to
@@ -72,8 +73,10 @@ enum {
 };
 
 struct Commit {
-    Ring *ring;      /* NULL until it is needed */
-    bool is_refused; /* there is none to be had */
+    Ring *ring;                      /* NULL until it is needed */
+    bool is_refused;                 /* there is none to be had */
+    CommitItem *under_way[RING_MAX]; /* asked of the ring */
+    size_t under_way_count;
 };
 
 typedef struct {
@@ -193,24 +196,50 @@ is_unsynced(int error)
     return error == ECANCELED || error == EAGAIN || error == EINTR;
 }
 
+/* Asks the ring for as many as it takes; returns how many. */
+static size_t
+ask_ring(Commit *commit, CommitItem **items, size_t count)
+{
+    CommitItem **under_way = commit->under_way + commit->under_way_count;
+    int fds[RING_MAX];
+    size_t wanted = MIN(count, RING_MAX - commit->under_way_count);
+
+    for (size_t i = 0; i < wanted; i++)
+        fds[i] = items[i]->fd;
+
+    size_t started = ring_start(commit->ring, fds, wanted, commit->under_way_count);
+
+    for (size_t i = 0; i < started; i++)
+        under_way[i] = items[i];
+    commit->under_way_count += started;
+    return started;
+}
+
+static void
+wait_for_ring(Commit *commit)
+{
+    int errors[RING_MAX];
+    size_t count = commit->under_way_count;
+
+    if (count == 0)
+        return;
+    ring_wait(commit->ring, errors, count);
+    for (size_t i = 0; i < count; i++) {
+        CommitItem *item = commit->under_way[i];
+
+        item->error = is_unsynced(errors[i]) ? sync_one(item->fd) : errors[i];
+    }
+    commit->under_way_count = 0;
+}
+
 /* Has the kernel sync as many as it takes, but for the last, which is done here meanwhile. */
 static void
-sync_by_ring(Ring *ring, Work *work)
+sync_by_ring(Commit *commit, Work *work)
 {
-    int fds[RING_MAX], errors[RING_MAX];
-    guint wanted = MIN(work->count - 1, (guint)RING_MAX);
-
-    for (guint i = 0; i < wanted; i++)
-        fds[i] = work->items[i]->fd;
-
-    guint started = (guint)ring_start(ring, fds, wanted);
-
-    work->next = started;
-    if (started > 0)
+    work->next = (guint)ask_ring(commit, work->items, work->count - 1);
+    if (work->next > 0)
         take_and_sync(work);
-    ring_wait(ring, errors, started);
-    for (guint i = 0; i < started; i++)
-        work->items[i]->error = is_unsynced(errors[i]) ? sync_one(work->items[i]->fd) : errors[i];
+    wait_for_ring(commit);
 }
 
 static bool
@@ -228,7 +257,7 @@ static void
 sync_all(Commit *commit, Work *work)
 {
     if (work->count > 1 && has_ring(commit))
-        sync_by_ring(commit->ring, work);
+        sync_by_ring(commit, work);
     if (work->next < work->count)
         sync_by_threads(work);
 }
@@ -303,15 +332,16 @@ last_of(const dev_t *journals, size_t count, size_t index)
     return index;
 }
 
-void
-commit_names(Commit *commit, CommitItem *items, size_t count)
+/* Those of which none is under way. */
+static void
+sync_names(Commit *commit, CommitItem *items, size_t count, bool is_single)
 {
     g_autofree CommitItem *needed = g_new0(CommitItem, count);
     g_autofree dev_t *journals = g_new0(dev_t, count);
     g_autofree size_t *first = g_new0(size_t, count);
 
     find_firsts(items, count, first);
-    for (size_t i = 0; count > 1 && i < count; i++)
+    for (size_t i = 0; !is_single && i < count; i++)
         journals[i] = items[i].fd >= 0 ? journal_of(items[i].fd, items[i].info) : 0;
     for (size_t i = 0; i < count; i++) {
         /* The last change of a journal, and of other directories the first descriptor. */
@@ -325,4 +355,29 @@ commit_names(Commit *commit, CommitItem *items, size_t count)
 
         items[i].error = needed[from].error;
     }
+}
+
+void
+commit_names(Commit *commit, CommitItem *items, size_t count)
+{
+    size_t begun = commit != NULL ? commit->under_way_count : 0;
+
+    sync_names(commit, items + begun, count - begun, count == 1);
+    if (begun > 0)
+        wait_for_ring(commit);
+}
+
+/* Where one fsync of what is changed last is for all, none may be early. */
+void
+commit_names_begin(Commit *commit, CommitItem *items, size_t count)
+{
+    size_t begun = commit->under_way_count;
+    CommitItem *ready[RING_MAX] = {NULL};
+    size_t ready_count = 0;
+
+    if (begun >= count || journal_of(items[begun].fd, items[begun].info) != 0 || !has_ring(commit))
+        return;
+    for (size_t i = begun; i < MIN(count, (size_t)RING_MAX) && items[i].fd >= 0; i++)
+        ready[ready_count++] = &items[i];
+    (void)ask_ring(commit, ready, ready_count); /* the rest is commit_names()'s */
 }

@@ -33,4 +33,10 @@ void commit_contents(Commit *commit, CommitItem *items, size_t count);
  */
 void commit_names(Commit *commit, CommitItem *items, size_t count);
 
+/* Begins with those whose names are there while names in others are still to be changed: the first
+ * count items of what commit_names() is given afterwards, which must stay where they are until
+ * then. Without any effect where nothing is gained by it. May be called again as their number
+ * grows; commit is not NULL. */
+void commit_names_begin(Commit *commit, CommitItem *items, size_t count);
+
 #endif

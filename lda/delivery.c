@@ -32,6 +32,7 @@ enum {
     EFFECTS_WEIGHT = 4,                          /* scripts under way have memory of their own */
     ROOM_WEIGHT = 1,                             /* of each copy, when it is counted */
     COPIES_MAX = GROUP_MAX + EFFECTS_MAX_COPIES, /* the last row may have several */
+    NAMES_AT_ONCE = 8, /* the kernel syncs as many side by side on two cores */
 };
 
 typedef struct Row {
@@ -429,38 +430,66 @@ check_items(const Row *row, const CommitItem *items, GError **error)
     return true;
 }
 
-/* Makes one descriptor of every staged copy durable. A row whose descriptor was
- * not has failed: after a failed fsync nobody knows what is on the disk. */
+/* A row whose descriptor was not made durable has failed: after a failed fsync nobody knows what is
+ * on the disk. */
 static void
-commit(Lda *lda, Row *rows, size_t count, bool published)
+check_rows(const LdaConfig *config, Row *rows, size_t count, const CommitItem *items,
+           bool published)
 {
-    const LdaConfig *config = lda->config;
+    for (size_t i = 0; i < count; i++) {
+        size_t copies = copy_count(&rows[i]);
+        g_autoptr(GError) error = NULL;
+
+        if (!check_items(&rows[i], items, &error)) {
+            decide(&rows[i], error);
+            drop(config, &rows[i], published);
+        }
+        items += copies;
+    }
+}
+
+static void
+commit(Lda *lda, Row *rows, size_t count)
+{
     CommitItem items[COPIES_MAX];
     size_t used = 0;
 
-    if (config->mail.durability == DURABILITY_NONE)
+    if (lda->config->mail.durability == DURABILITY_NONE)
         return;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < copy_count(&rows[i]); j++) {
             const MaildirCopy *copy = copy_of(&rows[i], j);
 
-            items[used++] = published ? (CommitItem){.fd = maildir_copy_directory_fd(copy)}
-                                      : (CommitItem){.fd = maildir_copy_fd(copy),
-                                                     .info = maildir_copy_info(copy)};
+            items[used++] =
+                (CommitItem){.fd = maildir_copy_fd(copy), .info = maildir_copy_info(copy)};
         }
     }
-    (published ? commit_names : commit_contents)(lda->commit, items, used);
-    used = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t copies = copy_count(&rows[i]);
-        g_autoptr(GError) error = NULL;
+    commit_contents(lda->commit, items, used);
+    check_rows(lda->config, rows, count, items, false);
+}
 
-        if (!check_items(&rows[i], items + used, &error)) {
-            decide(&rows[i], error);
-            drop(config, &rows[i], published);
+/* The disk begins with the names of some while others get theirs. */
+static void
+publish_and_commit(Lda *lda, Row *rows, size_t count)
+{
+    bool is_durable = lda->config->mail.durability != DURABILITY_NONE;
+    CommitItem items[COPIES_MAX];
+    size_t used = 0, begun = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (copy_count(&rows[i]) > 0)
+            publish(lda->config, &rows[i]);
+        for (size_t j = 0; j < copy_count(&rows[i]); j++)
+            items[used++] = (CommitItem){.fd = maildir_copy_directory_fd(copy_of(&rows[i], j))};
+        if (is_durable && used - begun >= NAMES_AT_ONCE) {
+            commit_names_begin(lda->commit, items, used);
+            begun = used;
         }
-        used += copies;
     }
+    if (!is_durable)
+        return;
+    commit_names(lda->commit, items, used);
+    check_rows(lda->config, rows, count, items, true);
 }
 
 /* ---- the transaction ------------------------------------------------------ */
@@ -535,16 +564,11 @@ stage_some(Transaction *transaction, Row *rows, size_t count)
 static size_t
 deliver_group(Transaction *transaction, Row *rows, size_t count)
 {
-    const LdaConfig *config = transaction->lda->config;
     size_t staged = stage_some(transaction, rows, count);
 
     maildir_twin_clear(&transaction->twin);
-    commit(transaction->lda, rows, staged, false);
-    for (size_t i = 0; i < staged; i++) {
-        if (copy_count(&rows[i]) > 0)
-            publish(config, &rows[i]);
-    }
-    commit(transaction->lda, rows, staged, true);
+    commit(transaction->lda, rows, staged);
+    publish_and_commit(transaction->lda, rows, staged);
     for (size_t i = 0; i < staged; i++)
         settle(transaction, &rows[i]);
     return staged;

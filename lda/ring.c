@@ -99,11 +99,11 @@ enter(const Ring *ring, unsigned submit, unsigned wait)
 }
 
 size_t
-ring_start(Ring *ring, const int *fds, size_t count)
+ring_start(Ring *ring, const int *fds, size_t count, size_t under_way)
 {
     const struct io_sqring_offsets *offsets = &ring->params.sq_off;
     struct io_uring_sqe *entries = (void *)ring->entries.memory;
-    unsigned wanted = (unsigned)MIN(count, (size_t)RING_MAX);
+    unsigned wanted = (unsigned)MIN(count, (size_t)RING_MAX - under_way);
 
     if (ring->owner != getpid() || wanted == 0)
         return 0;
@@ -115,8 +115,8 @@ ring_start(Ring *ring, const int *fds, size_t count)
     for (unsigned i = 0; i < wanted; i++) {
         unsigned slot = (first + i) & mask;
 
-        entries[slot] =
-            (struct io_uring_sqe){.opcode = IORING_OP_FSYNC, .fd = fds[i], .user_data = i};
+        entries[slot] = (struct io_uring_sqe){
+            .opcode = IORING_OP_FSYNC, .fd = fds[i], .user_data = under_way + i};
         word(&ring->submissions, offsets->array)[slot] = slot;
     }
     __atomic_store_n(tail, first + wanted, __ATOMIC_RELEASE);

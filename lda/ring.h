@@ -17,12 +17,14 @@ enum { RING_MAX = 256 }; /* fsyncs under way */
 Ring *ring_new(void);
 void ring_free(Ring *ring); /* NULL is fine */
 
-/* Starts an fsync of each descriptor, in order, and returns of how many: fewer than count when the
- * kernel takes no more. Each start must be followed by ring_wait(). */
-size_t ring_start(Ring *ring, const int *fds, size_t count);
+/* Starts an fsync of each descriptor, in order, beside as many that are under way, and returns of
+ * how many: fewer than count when there are RING_MAX, or the kernel takes no more. Sooner or later
+ * ring_wait() must follow. */
+size_t ring_start(Ring *ring, const int *fds, size_t count, size_t under_way);
 
-/* Waits for the first count descriptors of the start; errors are 0 or errno, of each. ECANCELED,
- * EAGAIN and EINTR: it was not synced, and may be asked for again. Anything else is final. */
+/* Waits for all that is under way since the latest wait, count of them, in the order of their
+ * starts; errors are 0 or errno, of each. ECANCELED, EAGAIN and EINTR: it was not synced, and may
+ * be asked for again. Anything else is final. */
 void ring_wait(Ring *ring, int *errors, size_t count);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ring, ring_free)

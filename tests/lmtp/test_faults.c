@@ -257,11 +257,11 @@ ring_free(Ring *ring)
 }
 
 size_t
-ring_start(Ring *ring, const int *fds, size_t count)
+ring_start(Ring *ring, const int *fds, size_t count, size_t under_way)
 {
     if (fails("ring_start"))
         return 0;
-    memcpy(ring->fds, fds, count * sizeof *fds);
+    memcpy(ring->fds + under_way, fds, count * sizeof *fds);
     return shorten(count);
 }
 
